@@ -1,0 +1,182 @@
+"""Records: one small JSON file for each fine-tuning, the only source of every table and claim."""
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from helpers.errors import UserError
+from helpers.results.stats import f1_score
+
+METHODS = (
+    "tfidf", "base", "shuffled_dapt", "not_dapt", "dapt", "tapt", "dapt_tapt", "transfer_tapt",
+    "curated_tapt", "dapt_curated_tapt",
+)  # fmt: skip
+METRICS = ("macro_f1", "micro_f1")
+RECIPES = ("paper", "strong")
+_SELECTION = re.compile(r"(?P<selector>[a-z0-9_]+?)_(?P<k>\d+)_tapt")
+_TEXT = ("task", "domain", "method", "recipe", "preset", "base_model", "metric")
+_NAME = re.compile(r"[\w.-]+")
+_ADAPTATION = (
+    "corpus", "selector", "k", "selected_words", "steps", "documents", "tokens", "bytes", "seconds",
+    "mlm_loss_before", "mlm_loss_after",
+)  # fmt: skip
+COLUMNS = (
+    *_TEXT, "seed", "score", "dev_score", "score_without_leaked", "leaked", "macro_f1", "micro_f1", "accuracy",
+    "degenerate", "train_size", "dev_size", "test_size", "best_epoch", "epochs_run", "seconds",
+    *(f"adaptation_{name}" for name in _ADAPTATION), "labels", "test_gold", "test_predictions", "test_leaked", "path",
+)  # fmt: skip
+
+
+def split_selection(method: str) -> tuple[str, int] | None:
+    """('vampire', 50) for 'vampire_50_tapt'; None for a method that selects nothing."""
+    match = _SELECTION.fullmatch(method)
+    return (match["selector"], int(match["k"])) if match else None
+
+
+def record_path(record: Mapping) -> Path:
+    """Path of a record inside its records folder: <task>/<method>[+strong]/seed-<seed>.json."""
+    suffix = "" if record["recipe"] == "paper" else f"+{record['recipe']}"
+    return Path(record["task"]) / f"{record['method']}{suffix}" / f"seed-{record['seed']}.json"
+
+
+def write_record(folder, record: Mapping) -> Path:
+    """Check a record and write it below `folder`, whole or not at all.
+
+    folder: the run's records folder. record: the fields of one fine-tuning; scores lie in 0..1.
+    Returns the file's path. Raises UserError when a field is missing or out of range.
+    """
+    check_record(record, f"record {record.get('task')}/{record.get('method')}/{record.get('seed')}")
+    path = Path(folder) / record_path(record)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(record, indent=1, ensure_ascii=False, default=_plain, allow_nan=False)
+    # Long lists of numbers on one line keep a record readable.
+    text = re.sub(r"\[[-\d\s,.e+]+\]", lambda numbers: re.sub(r"\s+", "", numbers[0]), text)
+    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=".record-", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+        os.replace(scratch, path)
+    except BaseException:
+        Path(scratch).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def read_record(path) -> dict:
+    """One record from its file, checked. Raises UserError naming the file and what is wrong with it."""
+    try:
+        record = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UserError(f"{path}: not a readable record ({error}); delete it and run the study again") from None
+    check_record(record, str(path))
+    return record
+
+
+def load_records(folder) -> pd.DataFrame:
+    """Every record below a folder as one row each, sorted by task, method, recipe and seed.
+
+    folder: the run's records folder; an empty or missing one gives an empty frame with the same columns.
+    Returns a DataFrame with COLUMNS: `score`, `dev_score`, `score_without_leaked`, `macro_f1`, `micro_f1` and
+    `accuracy` in percent as the paper prints them (score is the task's own metric on test), `leaked` the number
+    of test rows whose text is in train, the arrays `test_gold`, `test_predictions`, `test_leaked`, and `path`
+    relative to the folder's parent. Raises UserError for a damaged record.
+    """
+    folder = Path(folder)
+    rows = [_row(read_record(path), path.relative_to(folder.parent)) for path in sorted(folder.rglob("seed-*.json"))]
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    frame["method_order"] = frame["method"].map(method_order)
+    frame = frame.sort_values(["task", "method_order", "method", "recipe", "seed"], ignore_index=True)
+    return frame.drop(columns="method_order")
+
+
+def method_order(method: str) -> int:
+    """Place of a method in tables and legends: baseline first, then as the paper introduces them, then selections."""
+    if method in METHODS:
+        return METHODS.index(method)
+    selection = split_selection(method)
+    return len(METHODS) + (selection[1] if selection else 10**9)
+
+
+def check_record(record: Mapping, where: str) -> None:
+    """Raise UserError, one line, for the first thing wrong with a record; `where` opens the message."""
+
+    def need(ok, problem: str) -> None:
+        if not ok:
+            raise UserError(f"{where}: {problem}")
+
+    need(isinstance(record, Mapping), "expected a JSON object")
+    for name in _TEXT:
+        need(isinstance(record.get(name), str) and record[name], f"field {name!r} must be a word")
+    for name in ("task", "method"):
+        need(_NAME.fullmatch(record[name]), f"{name} {record[name]!r} cannot name a folder")
+    need(record["metric"] in METRICS, f"metric {record['metric']!r}: expected one of {', '.join(METRICS)}")
+    need(record["recipe"] in RECIPES, f"recipe {record['recipe']!r}: expected one of {', '.join(RECIPES)}")
+    known = record["method"] in METHODS or split_selection(record["method"])
+    need(known, f"method {record['method']!r}: expected one of {', '.join(METHODS)} or <selector>_<k>_tapt")
+    seed = record.get("seed")
+    need(isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0, "field 'seed' must be 0, 1, 2, ...")
+    labels = record.get("labels")
+    need(isinstance(labels, list | tuple) and len(labels) > 0, "field 'labels' must list the task's labels")
+    for part in ("dev", "test"):
+        scores = record.get(part)
+        need(isinstance(scores, Mapping), f"field {part!r} must hold the scores")
+        for name in ("macro_f1", "micro_f1", "accuracy"):
+            value = scores.get(name)
+            need(isinstance(value, int | float) and 0 <= value <= 1, f"{part} {name} is {value!r}, expected 0..1")
+    gold, predicted = (np.asarray(record.get(name, ())) for name in ("test_gold", "test_predictions"))
+    need(gold.ndim == 1 and gold.shape == predicted.shape and len(gold), "test_gold and test_predictions differ in size")
+    for name, values in (("test_gold", gold), ("test_predictions", predicted)):
+        inside = np.issubdtype(values.dtype, np.integer) and values.min() >= 0 and values.max() < len(labels)
+        need(inside, f"{name} must hold label numbers 0..{len(labels) - 1}")
+    accuracy = float(np.mean(gold == predicted))
+    need(
+        abs(accuracy - record["test"]["accuracy"]) < 1e-6,
+        f"test accuracy {record['test']['accuracy']} is not that of its predictions, {accuracy:.6f}",
+    )
+    leaked = np.asarray(record.get("test_leaked", ()), dtype=float)
+    need(((leaked >= 0) & (leaked < len(gold))).all(), f"test_leaked must hold row numbers 0..{len(gold) - 1}")
+
+
+def _row(record: Mapping, path: Path) -> dict:
+    """One record as one flat row, scores in percent."""
+    gold, predicted = (np.asarray(record[name], dtype=np.int32) for name in ("test_gold", "test_predictions"))
+    leaked = np.unique(np.asarray(record.get("test_leaked", ()), dtype=np.int64))
+    kept = np.ones(len(gold), bool)
+    kept[leaked] = False
+    metric, sizes, adaptation = record["metric"], record.get("sizes") or {}, record.get("adaptation") or {}
+    score = 100.0 * record["test"][metric]
+    clean = score if not len(leaked) else 100.0 * f1_score(gold, predicted, len(record["labels"]), metric, rows=kept)
+    return {
+        **{name: record[name] for name in (*_TEXT, "seed")},
+        "score": score,
+        "dev_score": 100.0 * record["dev"][metric],
+        "score_without_leaked": clean,
+        "leaked": len(leaked),
+        **{name: 100.0 * record["test"][name] for name in ("macro_f1", "micro_f1", "accuracy")},
+        "degenerate": bool(record.get("degenerate", False)),
+        **{f"{part}_size": sizes.get(part) for part in ("train", "dev", "test")},
+        **{name: record.get(name) for name in ("best_epoch", "epochs_run", "seconds")},
+        **{f"adaptation_{name}": adaptation.get(name) for name in _ADAPTATION},
+        "labels": tuple(record["labels"]),
+        "test_gold": gold,
+        "test_predictions": predicted,
+        "test_leaked": leaked,
+        "path": path.as_posix(),
+    }
+
+
+def _plain(value):
+    """JSON for numpy numbers and arrays, tuples and paths."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    raise TypeError(f"a record cannot hold a {type(value).__name__}")
