@@ -1,0 +1,20 @@
+"""Shared by all tests: nobody's cache, data root or network is touched."""
+
+import os
+
+import pytest
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# Tests that need an address start a server on this machine.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    """An empty cache folder for this test and the processes it starts; no data root."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("DSP_CACHE", str(folder))
+    monkeypatch.delenv("DSP_DATA", raising=False)
+    return folder
