@@ -1,0 +1,218 @@
+"""The tasks and domains of the study, with the paper's sizes, classes and metrics (Paper: Tables 1, 2, 3, 6)."""
+
+import json
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from helpers.config import nearest
+from helpers.errors import UserError
+
+METRICS = ("micro_f1", "macro_f1")
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """What is known of a classification task before its text is read.
+
+    metric: "micro_f1" or "macro_f1", the score the paper reports for it. classes: how many labels it has.
+    labels: their names where every source spells them alike, else None. partner: the task whose text
+    Transfer-TAPT adapts to (Table 6); it lies in another domain where the sample has only one task a domain.
+    paper_sizes: rows of train, dev and test in Table 2. kind: "paper", "sample", "toy" or "user".
+    evaluation: the task whose dev and test serve this one too. folder: where a user's task lies.
+    """
+
+    name: str
+    domain: str
+    metric: str = "macro_f1"
+    classes: int | None = None
+    labels: tuple[str, ...] | None = None
+    partner: str | None = None
+    description: str = ""
+    licence: str = ""
+    paper_sizes: tuple[int, int, int] | None = None
+    kind: str = "paper"
+    evaluation: str | None = None
+    folder: str | None = None
+
+
+@dataclass(frozen=True)
+class DomainSpec:
+    """A domain to adapt to; not_dapt is the unrelated domain the paper compares with (Table 3)."""
+
+    name: str
+    title: str
+    description: str
+    licence: str
+    not_dapt: str | None = None
+    path: str | None = None
+
+
+_RCT_LABELS = ("BACKGROUND", "CONCLUSIONS", "METHODS", "OBJECTIVE", "RESULTS")
+_CHEMPROT_LABELS = (
+    "ACTIVATOR", "AGONIST", "AGONIST-ACTIVATOR", "AGONIST-INHIBITOR", "ANTAGONIST", "DOWNREGULATOR",
+    "INDIRECT-DOWNREGULATOR", "INDIRECT-UPREGULATOR", "INHIBITOR", "PRODUCT-OF", "SUBSTRATE",
+    "SUBSTRATE_PRODUCT-OF", "UPREGULATOR",
+)  # fmt: skip
+_CITATION_LABELS = ("Background", "CompareOrContrast", "Extends", "Future", "Motivation", "Uses")
+_SCIERC_LABELS = ("COMPARE", "CONJUNCTION", "EVALUATE-FOR", "FEATURE-OF", "HYPONYM-OF", "PART-OF", "USED-FOR")
+_ARXIV_LABELS = ("cs.AI", "cs.CL", "cs.CR", "cs.CV", "cs.DC", "cs.DS", "cs.IT", "cs.LG", "cs.NI", "cs.RO")
+_BBC_LABELS = ("business", "entertainment", "politics", "sport", "tech")
+_NLM = "US National Library of Medicine: free of charge, abstracts may carry their publishers' copyright"
+
+_TASKS = (
+    TaskSpec("chemprot", "biomed", "micro_f1", 13, _CHEMPROT_LABELS, "rct", paper_sizes=(4169, 2427, 3469),
+             description="relation between a chemical and a protein", licence="BioCreative VI, research use"),
+    TaskSpec("rct", "biomed", "micro_f1", 5, None, "chemprot", paper_sizes=(180040, 30212, 30135),
+             description="role of a sentence in the abstract of a trial", licence=_NLM),
+    TaskSpec("rct-sample", "biomed", "micro_f1", 5, None, "chemprot", paper_sizes=(500, 30212, 30135),
+             description="RCT with 500 training rows", licence=_NLM, evaluation="rct"),
+    TaskSpec("citation_intent", "cs", "macro_f1", 6, _CITATION_LABELS, "sciie", paper_sizes=(1688, 114, 139),
+             description="why a paper cites another (ACL-ARC)", licence="ACL Anthology, CC BY-NC-SA 3.0"),
+    TaskSpec("sciie", "cs", "macro_f1", 7, _SCIERC_LABELS, "citation_intent", paper_sizes=(3219, 455, 974),
+             description="relation between scientific terms (SciERC)", licence="not stated, research use"),
+    TaskSpec("hyperpartisan_news", "news", "macro_f1", 2, None, "ag", paper_sizes=(515, 65, 65),
+             description="whether an article is hyperpartisan", licence="CC BY 4.0"),
+    TaskSpec("ag", "news", "macro_f1", 4, None, "hyperpartisan_news", paper_sizes=(115000, 5000, 7600),
+             description="topic of a news item (AGNEWS)", licence="non-commercial use"),
+    TaskSpec("helpfulness", "reviews", "macro_f1", 2, None, "imdb", paper_sizes=(115251, 5000, 25000),
+             description="whether readers found an Amazon review helpful", licence="Amazon reviews, research use"),
+    TaskSpec("imdb", "reviews", "macro_f1", 2, None, "helpfulness", paper_sizes=(20000, 5000, 25000),
+             description="sentiment of a film review", licence="IMDB reviews, research use"),
+    TaskSpec("rct_nlm", "biomed", "micro_f1", 5, _RCT_LABELS, "arxiv_cs", kind="sample",
+             description="role of a sentence in a MEDLINE abstract, all study types", licence=_NLM),
+    TaskSpec("arxiv_cs", "cs", "macro_f1", 10, _ARXIV_LABELS, "bbc", kind="sample",
+             description="primary arXiv category of an abstract", licence="arXiv metadata, CC0 1.0"),
+    TaskSpec("bbc", "news", "macro_f1", 5, _BBC_LABELS, "imdb_sample", kind="sample",
+             description="topic of a BBC article", licence="BBC copyright, research use"),
+    TaskSpec("imdb_sample", "reviews", "macro_f1", 2, ("neg", "pos"), "rotten_tomatoes", kind="sample",
+             description="sentiment of a film review, out of IMDB's training half",
+             licence="IMDB reviews, research use"),
+    TaskSpec("rotten_tomatoes", "reviews", "macro_f1", 2, ("neg", "pos"), "imdb_sample", kind="sample",
+             description="sentiment of a sentence out of a film review", licence="Rotten Tomatoes, research use"),
+    TaskSpec("toy_biomed", "biomed", "micro_f1", 3, None, "toy_cs", kind="toy", description="generated text",
+             licence="ours"),
+    TaskSpec("toy_cs", "cs", "macro_f1", 3, None, "toy_news", kind="toy", description="generated text",
+             licence="ours"),
+    TaskSpec("toy_news", "news", "macro_f1", 3, None, "toy_reviews", kind="toy", description="generated text",
+             licence="ours"),
+    TaskSpec("toy_reviews", "reviews", "macro_f1", 3, None, "toy_biomed", kind="toy",
+             description="generated text", licence="ours"),
+)  # fmt: skip
+TASKS: dict[str, TaskSpec] = {spec.name: spec for spec in _TASKS}
+
+_DOMAINS = (
+    DomainSpec("biomed", "BioMed", "biomedical papers; in the sample, MEDLINE abstracts", _NLM, "reviews"),
+    DomainSpec("cs", "CS", "computer-science papers; in the sample, arXiv abstracts", "CC0 1.0", "news"),
+    DomainSpec("news", "News", "news articles; in the sample, articles of 2016-17 and the BBC's",
+               "CC0 1.0 and BBC copyright, research use", "cs"),
+    DomainSpec("reviews", "Reviews", "product reviews; in the sample, film reviews", "research use", "biomed"),
+    DomainSpec("generic", "PT", "text like the base model's own pretraining sources; in the sample, Wikipedia "
+               "paragraphs and speeches", "CC BY-SA 3.0 and public domain"),
+)  # fmt: skip
+DOMAINS: dict[str, DomainSpec] = {spec.name: spec for spec in _DOMAINS}
+
+
+def task_spec(name: str, task_file: str | Path = "") -> TaskSpec:
+    """The task of that name; raises UserError with the nearest name when there is none.
+
+    task_file: a file of further tasks, see read_task_file.
+    """
+    tasks = {**TASKS, **read_task_file(task_file)}
+    if name not in tasks:
+        raise UserError(
+            f"task {name!r}: there is none of that name.{nearest(str(name), tasks)} "
+            f"Tasks: {', '.join(tasks)}; TASK_FILE registers your own"
+        )
+    return tasks[name]
+
+
+def domain_spec(name: str, domain_file: str | Path = "") -> DomainSpec:
+    """The domain of that name; raises UserError with the nearest name when there is none.
+
+    domain_file: JSONL of a domain of your own, named by its stem ("law.jsonl.gz" is "law").
+    """
+    domains = {**DOMAINS, **_own_domain(domain_file)}
+    if name not in domains:
+        raise UserError(
+            f"domain {name!r}: there is none of that name.{nearest(str(name), domains)} "
+            f"Domains: {', '.join(domains)}; DOMAIN_FILE adds your own"
+        )
+    return domains[name]
+
+
+def read_task_file(path: str | Path = "") -> dict[str, TaskSpec]:
+    """Tasks registered by a few lines of JSON (a list of objects) or TOML (tables [[task]]).
+
+    Keys of each: name, domain; optional metric ("macro_f1" unless said, or "micro_f1"), path (folder with
+    train, dev and test .jsonl or .jsonl.gz, relative to this file; without it the data root's tasks/<name>),
+    partner (task for Transfer-TAPT), description, licence. Raises UserError for anything else.
+    """
+    if not path:
+        return {}
+    path = Path(path).expanduser()
+    try:
+        text = path.read_text(encoding="utf-8")
+        entries = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except OSError as error:
+        raise UserError(f"TASK_FILE {path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise UserError(f"TASK_FILE {path}: malformed: {error}") from None
+    if isinstance(entries, dict):
+        entries = entries.get("task", entries.get("tasks", [entries]))
+    if not isinstance(entries, list):
+        raise UserError(f"TASK_FILE {path}: expected a list of tasks, each with a name and a domain")
+    tasks: dict[str, TaskSpec] = {}
+    for number, entry in enumerate(entries, 1):
+        spec = _own_task(entry, f"TASK_FILE {path}, task {number}", path.parent)
+        if spec.name in TASKS or spec.name in tasks:
+            raise UserError(f"TASK_FILE {path}, task {number}: the name {spec.name!r} is taken; choose another")
+        tasks[spec.name] = spec
+    for spec in tasks.values():
+        if spec.partner and spec.partner not in TASKS and spec.partner not in tasks:
+            hint = nearest(spec.partner, [*TASKS, *tasks])
+            raise UserError(f"TASK_FILE {path}: partner {spec.partner!r} of {spec.name!r} is no task.{hint}")
+    return tasks
+
+
+_KEYS = ("name", "domain", "metric", "path", "partner", "description", "licence")
+
+
+def _own_task(entry, where: str, base: Path) -> TaskSpec:
+    if not isinstance(entry, dict):
+        raise UserError(f"{where}: expected an object with the keys {', '.join(_KEYS)}")
+    for key, value in entry.items():
+        if key not in _KEYS:
+            raise UserError(f"{where}: unknown key {key!r}.{nearest(key, _KEYS)} Keys: {', '.join(_KEYS)}")
+        if not isinstance(value, str) or not value:
+            raise UserError(f"{where}: {key} must be a word or words, not {value!r}")
+    for key in ("name", "domain"):
+        if key not in entry:
+            raise UserError(f"{where}: {key} is missing")
+    if not all(mark.isalnum() or mark in "._-" for mark in entry["name"]) or entry["name"].startswith("."):
+        raise UserError(f"{where}: name {entry['name']!r}: letters, digits, '.', '_' and '-' only")
+    metric = entry.get("metric", "macro_f1")
+    if metric not in METRICS:
+        raise UserError(f"{where}: metric {metric!r}: expected one of {', '.join(METRICS)}")
+    folder = entry.get("path")
+    return TaskSpec(
+        entry["name"],
+        entry["domain"],
+        metric,
+        partner=entry.get("partner"),
+        description=entry.get("description", ""),
+        licence=entry.get("licence", "yours"),
+        kind="user",
+        folder=str(base / Path(folder).expanduser()) if folder else None,
+    )
+
+
+def _own_domain(path: str | Path) -> dict[str, DomainSpec]:
+    if not path:
+        return {}
+    path = Path(path).expanduser()
+    name = path.name.removesuffix(".gz").removesuffix(".jsonl")
+    description = f"text of {path.name}"
+    known = DOMAINS.get(name)
+    return {name: DomainSpec(name, known.title if known else name, description, "yours",
+                             known.not_dapt if known else None, str(path))}  # fmt: skip
