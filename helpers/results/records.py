@@ -130,7 +130,8 @@ def check_record(record: Mapping, where: str) -> None:
             value = scores.get(name)
             need(isinstance(value, int | float) and 0 <= value <= 1, f"{part} {name} is {value!r}, expected 0..1")
     gold, predicted = (np.asarray(record.get(name, ())) for name in ("test_gold", "test_predictions"))
-    need(gold.ndim == 1 and gold.shape == predicted.shape and len(gold), "test_gold and test_predictions differ in size")
+    same = gold.ndim == 1 and gold.shape == predicted.shape and len(gold)
+    need(same, "test_gold and test_predictions must be lists of one size")
     for name, values in (("test_gold", gold), ("test_predictions", predicted)):
         inside = np.issubdtype(values.dtype, np.integer) and values.min() >= 0 and values.max() < len(labels)
         need(inside, f"{name} must hold label numbers 0..{len(labels) - 1}")
