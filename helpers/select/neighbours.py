@@ -1,0 +1,236 @@
+"""Nearest neighbours by cosine: exact, in bounded memory, the same answer on every machine.
+
+How it stays both exact and fast. Unit vectors are rounded to multiples of 2^-24, no more than float32
+does anyway. A product of two such numbers is a multiple of 2^-48 and every partial sum is at most 2, so
+float64 holds each dot product *exactly*, whatever the order of summation: equal vectors tie exactly,
+wherever they stand. A float32 matrix product only screens: by the standard bound on rounding it is off by
+at most d * 2^-24 or so, hence a vector whose screened score is below the k-th best by more than twice that
+cannot belong to the answer. The few that pass are scored in float64.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from helpers.errors import UserError
+
+GRID = 2.0**24
+BACKENDS = ("exact", "faiss", "faiss-ivf")
+
+
+def unit_vectors(vectors: np.ndarray, what: str = "vectors", first_row: int = 0) -> np.ndarray:
+    """Rows scaled to length 1 and rounded to multiples of 2^-24, float32; zero rows stay zero.
+
+    Raises UserError when `vectors` is not a matrix of finite numbers, naming the row.
+    """
+    vectors = np.asarray(vectors)
+    if vectors.ndim != 2 or vectors.dtype.kind not in "fiu":
+        raise UserError(f"{what}: expected a matrix of numbers (rows x dimensions), found shape {vectors.shape}.")
+    double = vectors.astype(np.float64)
+    largest = np.abs(double).max(axis=1, initial=0.0, keepdims=True)
+    if not np.isfinite(largest).all():
+        row = first_row + int(np.flatnonzero(~np.isfinite(largest[:, 0]))[0])
+        raise UserError(f"{what}, row {row}: found NaN or infinity; every coordinate must be finite.")
+    double /= np.where(largest > 0, largest, 1.0)  # no square overflows or vanishes
+    lengths = np.linalg.norm(double, axis=1, keepdims=True)
+    double *= GRID / np.where(lengths > 0, lengths, 1.0)
+    return (np.rint(double, out=double) / GRID).astype(np.float32)
+
+
+def neighbours(
+    queries: np.ndarray, pool: np.ndarray | Iterable[np.ndarray], k: int, *, backend: str = "exact",
+    block_rows: int = 65_536, threads: int = 0, probes: int = 16,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """The k vectors of the pool nearest to each query by cosine.
+
+    queries: [q, d]. pool: [n, d], or an iterable of such blocks, read once and never held as a whole.
+    k: neighbours a query, at least 1; a pool of fewer rows gives as many as it has.
+    backend: "exact"; "faiss" (its flat index) and "faiss-ivf" (approximate) need the extra `faiss`.
+    block_rows: pool rows in memory at a time. threads: 0 means one a core. probes: cells visited by faiss-ivf.
+    Returns indices [q, min(k, n)] int64 and similarities float32 in [-1, 1], best first; equal similarities in
+    order of index. A zero vector is at similarity 0 from everything. faiss-ivf pads with index -1, similarity -1.
+    Raises UserError on bad shapes, NaN, an empty pool or k < 1.
+    Paper: section 5.2 (FAISS flat index, cosine), Table 8 with k = 50, 150, 500.
+    """
+    if backend not in BACKENDS:
+        raise UserError(f"backend {backend!r}: expected one of {', '.join(BACKENDS)}.")
+    if int(k) != k or k < 1:
+        raise UserError(f"k={k!r}: expected a whole number of at least 1.")
+    queries = unit_vectors(queries, "queries")
+    blocks = _unit_blocks(pool, queries.shape[1], block_rows)
+    if backend == "exact":
+        return _exact(queries, blocks, int(k), threads or _cores())
+    return _faiss(queries, blocks, int(k), backend, probes)
+
+
+def recall(found: np.ndarray, truth: np.ndarray) -> float:
+    """Share of the true neighbours that were found, mean over queries, in [0, 1]. Both: [q, k] indices."""
+    if len(found) != len(truth):
+        raise UserError(f"found has {len(found)} rows, truth {len(truth)}: expected one row a query in both.")
+    shares = [np.isin(right, left).mean() for left, right in zip(found, truth, strict=True) if len(right)]
+    return float(np.mean(shares)) if shares else 1.0
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _unit_blocks(pool, dimensions: int, block_rows: int) -> Iterator[np.ndarray]:
+    """The pool as unit vectors in blocks of up to `block_rows`."""
+    seen = 0
+    for block in [pool] if isinstance(pool, np.ndarray) else pool:
+        for first in range(0, len(block), block_rows):
+            part = unit_vectors(block[first : first + block_rows], "pool", seen)
+            if part.shape[1] != dimensions:
+                raise UserError(f"pool: {part.shape[1]} dimensions, but the queries have {dimensions}.")
+            yield part
+            seen += len(part)
+    if not seen:
+        raise UserError("pool: found no vectors; expected at least one.")
+
+
+def _exact(queries: np.ndarray, blocks: Iterator[np.ndarray], k: int, threads: int):
+    from threadpoolctl import threadpool_limits
+
+    rows_each = max(1, min(256, -(-len(queries) // threads)))
+    searches = [_Search(queries[first : first + rows_each], k) for first in range(0, len(queries), rows_each)]
+    seen = 0
+    # One matrix product a thread, each single-threaded: the passes over its scores then run in parallel too.
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as executor:
+        for block in blocks:
+            double = block.astype(np.float64)
+            for done in [executor.submit(search.add, block, double, seen) for search in searches]:
+                done.result()
+            seen += len(block)
+    width = min(k, seen)
+    if not searches:
+        return np.empty((0, width), np.int64), np.empty((0, width), np.float32)
+    ordered = [search.best() for search in searches]
+    return np.concatenate([index for index, _ in ordered]), np.concatenate([score for _, score in ordered])
+
+
+class _Search:
+    """The best k so far of a few queries; candidates always stand in order of pool index."""
+
+    WIDTH = 2048  # pool columns scored at a time: 256 x 2048 float32 scores are 2 MiB, a core's cache
+
+    def __init__(self, queries: np.ndarray, k: int):
+        self.queries, self.double, self.k = queries, queries.astype(np.float64), k
+        # |computed - exact| <= d u / (1 - d u) * sum |q_i p_i| with u = 2^-24 and sum |q_i p_i| <= 1 + rounding.
+        self.margin = 1.1 * (queries.shape[1] + 2) * 2.0**-24
+        self.scores = np.full((len(queries), 0), -np.inf)
+        self.indices = np.full((len(queries), 0), -1, np.int64)
+
+    def add(self, block: np.ndarray, double: np.ndarray, first: int) -> None:
+        """Take in pool rows `first`, `first + 1`, ...; `double` is `block` in float64."""
+        n, k, settled = len(self.queries), self.k, self.scores.shape[1]
+        room = max(settled, k) + max(k, 1024) + self.WIDTH
+        self.buffer = np.full((n, room), -np.inf)
+        self.places = np.full((n, room), -1, np.int64)
+        self.buffer[:, :settled], self.places[:, :settled] = self.scores, self.indices
+        self.fill = np.full(n, settled)
+        self.known = np.full(n, settled)  # the first `known` of a row have their exact score
+        floor = self.scores.min(axis=1) - self.margin if settled == k else np.full(n, -np.inf)
+        for start in range(0, len(block), self.WIDTH):
+            part = block[start : start + self.WIDTH]
+            screened = self.queries @ part.T
+            passing = screened >= _below(floor)[:, None]
+            flat = np.flatnonzero(passing)
+            if len(flat):
+                self._append(flat, screened, first + start)
+            if self.fill.max() + self.WIDTH > room:
+                floor = self._drop_hopeless(floor)
+                if self.fill.max() + self.WIDTH > room:  # many ties at the border: only exact scores can tell
+                    floor = self._settle(double, first)
+        self._settle(double, first)
+        width = int(self.fill.max())
+        self.scores, self.indices = self.buffer[:, :width].copy(), self.places[:, :width].copy()
+        del self.buffer, self.places
+
+    def best(self) -> tuple[np.ndarray, np.ndarray]:
+        order = np.argsort(-self.scores, axis=1, kind="stable")
+        return (
+            np.take_along_axis(self.indices, order, axis=1),
+            np.clip(np.take_along_axis(self.scores, order, axis=1), -1, 1).astype(np.float32),
+        )
+
+    def _append(self, flat: np.ndarray, screened: np.ndarray, first: int) -> None:
+        rows, columns = np.divmod(flat, screened.shape[1])
+        counts = np.bincount(rows, minlength=len(self.fill))
+        starts = np.cumsum(counts) - counts
+        slots = np.arange(len(rows)) - np.repeat(starts - self.fill, counts)
+        self.buffer[rows, slots] = screened.ravel()[flat]
+        self.places[rows, slots] = first + columns
+        self.fill += counts
+
+    def _compact(self, keep: np.ndarray) -> None:
+        """Move the kept candidates to the front of each row, in their order."""
+        width = keep.shape[1]
+        rows, slots = np.nonzero(keep)
+        counts = np.bincount(rows, minlength=len(keep))
+        target = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+        scores, places = self.buffer[rows, slots], self.places[rows, slots]
+        self.buffer[:, :width], self.places[:, :width] = -np.inf, -1
+        self.buffer[rows, target], self.places[rows, target] = scores, places
+        self.known = (keep & (np.arange(width) < self.known[:, None])).sum(axis=1)
+        self.fill = counts
+
+    def _drop_hopeless(self, floor: np.ndarray) -> np.ndarray:
+        """Drop what the margin proves to be outside the k best; return what a newcomer must now reach."""
+        width = int(self.fill.max())
+        if width <= self.k:
+            return floor
+        used = self.buffer[:, :width]
+        border = np.partition(used, width - self.k, axis=1)[:, width - self.k] - 2 * self.margin
+        self._compact((used >= border[:, None]) & (used > -np.inf))
+        return np.maximum(floor, border)
+
+    def _settle(self, double: np.ndarray, first: int) -> np.ndarray:
+        """Score the newcomers exactly and keep the k best; of equals, those of lowest index."""
+        self._drop_hopeless(np.full(len(self.fill), -np.inf))
+        width = int(self.fill.max())
+        slots = np.arange(width)
+        rows, columns = np.nonzero((slots >= self.known[:, None]) & (slots < self.fill[:, None]))
+        for start in range(0, len(rows), 8192):
+            row, column = rows[start : start + 8192], columns[start : start + 8192]
+            pairs = double[self.places[row, column] - first]
+            self.buffer[row, column] = np.einsum("ij,ij->i", self.double[row], pairs)
+        used = self.buffer[:, :width]
+        if width > self.k:
+            border = np.partition(used, width - self.k, axis=1)[:, width - self.k, None]
+            above, equal = used > border, (used == border) & (used > -np.inf)
+            self._compact(above | (equal & (np.cumsum(equal, axis=1) <= self.k - above.sum(axis=1, keepdims=True))))
+        self.known = self.fill.copy()
+        if int(self.fill.max()) < self.k:
+            return np.full(len(self.fill), -np.inf)
+        return self.buffer[:, : self.k].min(axis=1) - self.margin
+
+
+def _below(floor: np.ndarray) -> np.ndarray:
+    """The largest float32 not above each number."""
+    single = floor.astype(np.float32)
+    return np.where(single > floor, np.nextafter(single, np.float32(-np.inf)), single)
+
+
+def _faiss(queries: np.ndarray, blocks: Iterator[np.ndarray], k: int, backend: str, probes: int):
+    try:
+        import faiss
+    except ImportError:
+        raise UserError(f"backend {backend!r} needs faiss: pip install faiss-cpu, or use backend='exact'.") from None
+    dimensions, seen, index = queries.shape[1], 0, None
+    for block in blocks:
+        if index is None:
+            index = faiss.IndexFlatIP(dimensions)
+            if backend == "faiss-ivf":
+                cells = max(1, min(4096, len(block) // 39))  # faiss asks for 39 training vectors a cell
+                index = faiss.IndexIVFFlat(index, dimensions, cells, faiss.METRIC_INNER_PRODUCT)
+                index.nprobe = probes
+                index.train(block)
+        index.add(block)
+        seen += len(block)
+    similarities, indices = index.search(queries, min(k, seen))
+    similarities = np.where(indices < 0, -1, np.clip(similarities, -1, 1)).astype(np.float32)
+    order = np.lexsort((indices, -similarities), axis=1)
+    return np.take_along_axis(indices, order, axis=1), np.take_along_axis(similarities, order, axis=1)
