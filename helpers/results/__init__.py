@@ -1,5 +1,6 @@
 """Records of fine-tunings, and the tables, statistics and verdicts made from them and from nothing else."""
 
+from helpers.results.claims import claims
 from helpers.results.records import load_records, read_record, record_path, split_selection, write_record
 from helpers.results.render import beside_paper, html_table, latex, markdown, method_title
 from helpers.results.stats import (
@@ -22,8 +23,8 @@ from helpers.results.tables import (
 )
 
 __all__ = [
-    "beside_paper", "cost_table", "dapt_table", "detectable_effect", "holm", "html_table", "latex", "load_records",
-    "markdown", "mean_interval", "method_title", "mlm_loss_table", "overlap_table", "paired_combined",
+    "beside_paper", "claims", "cost_table", "dapt_table", "detectable_effect", "holm", "html_table", "latex",
+    "load_records", "markdown", "mean_interval", "method_title", "mlm_loss_table", "overlap_table", "paired_combined",
     "paired_examples", "paired_seeds", "read_record", "record_path", "score_table", "selection_table",
     "split_selection", "tapt_table", "transfer_table", "write_record",
 ]  # fmt: skip
