@@ -258,7 +258,8 @@ def _verdict(row: dict, alpha: float) -> tuple[str, str]:
     seen, printed = row["detectable_effect"], row["paper_effect"]
     power = f"smallest effect this study would see: {seen:.2f}"
     if np.isfinite(printed) and printed > 0:
-        power += f"; the paper's {printed:+.2f} " + ("would have shown" if seen <= printed else "is too small to see here")
+        judged = "would have shown" if seen <= printed else "is too small to see here"
+        power += f"; the paper's {printed:+.2f} {judged}"
     return "undecided", f"{surely}; {power}"
 
 

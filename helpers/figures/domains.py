@@ -1,0 +1,230 @@
+"""Figures about domains: shared words, typical words, masked-LM loss (Paper: Figure 2, Tables 1 and 12)."""
+
+import numpy as np
+import pandas as pd
+
+from helpers import paper
+from helpers.figures.labels import name_points
+from helpers.figures.style import (
+    DOMAIN_COLOURS,
+    PAPER_COLOUR,
+    colour_of,
+    domain_title,
+    finish,
+    new_axes,
+    styled,
+)
+
+_ORDER = ("generic", "news", "reviews", "biomed", "cs")
+
+
+@styled
+def overlap_heatmap(table: pd.DataFrame, definition: str = "paper", ax=None, preset: str | None = None):
+    """Percent of words every two domains share, the paper's value below ours. Paper: Figure 2.
+
+    table: `overlap_table` or `overlap_matrix`. definition: 'paper' or 'script'. Returns the Axes.
+    """
+    rows = table[table["definition"] == definition]
+    value = "mean" if "mean" in rows else "percent"
+    names = _in_order(pd.unique(rows[["a", "b"]].to_numpy().ravel()))
+    grid = rows.pivot(index="a", columns="b", values=value).reindex(index=names, columns=names)
+    printed = rows.set_index(["a", "b"])["paper_mean"] if "paper_mean" in rows else pd.Series(dtype=float)
+    ax = new_axes(ax, (1.2 + 0.95 * len(names), 0.9 + 0.85 * len(names)))
+    off_diagonal = grid.to_numpy(float)[~np.eye(len(names), dtype=bool)]
+    top = np.nanmax(off_diagonal) if np.isfinite(off_diagonal).any() else 100.0
+    # The diagonal is 100 by definition; the scale ends at the largest overlap of two different domains.
+    ax.imshow(grid.to_numpy(float), cmap="Blues", vmin=0, vmax=max(top * 1.15, 1))
+    for i, a in enumerate(names):
+        for j, b in enumerate(names):
+            number = grid.iloc[i, j]
+            if pd.isna(number):
+                continue
+            other = printed.get((a, b), np.nan) if i != j else np.nan
+            text = f"{number:.1f}" + ("" if pd.isna(other) else f"\n({other:.1f})")
+            shade = "white" if number > 0.6 * top else "black"
+            ax.text(j, i, text, ha="center", va="center", fontsize=8.5, color=shade)
+    _label_grid(ax, [domain_title(n) for n in names], [domain_title(n) for n in names])
+    what = "top words shared" if definition == "paper" else "Jaccard of all words, the script's way"
+    ax.set_title(f"Vocabulary overlap: % of {what}" if definition == "paper" else f"Vocabulary overlap: {what}, %")
+    finish(ax, rows, "in brackets: the paper's Figure 2" if printed.notna().any() else "", preset)
+    return ax
+
+
+@styled
+def typical_words_bars(table: pd.DataFrame, names=("a", "b"), ax=None, preset: str | None = None):
+    """Words that tell two domains apart, as bars of their log-odds in standard errors.
+
+    table: `helpers.overlap.typical_words`. names: what to call sides a and b. Returns the Axes.
+    """
+    rows = table.sort_values("z", ignore_index=True)
+    ax = new_axes(ax, (5.5, 0.8 + 0.19 * len(rows)))
+    sides = dict(zip("ab", names, strict=True))
+    colours = [colour_of(sides[side], DOMAIN_COLOURS, names) for side in rows["side"]]
+    ax.barh(np.arange(len(rows)), rows["z"], color=colours, height=0.75)
+    ax.set_yticks(np.arange(len(rows)), rows["word"])
+    ax.set_ylim(-0.6, len(rows) - 0.4)
+    ax.grid(axis="y", visible=False)
+    ax.set_xlabel(f"{domain_title(names[1])}  ←  log-odds in standard errors  →  {domain_title(names[0])}")
+    ax.set_title(f"Words typical of {domain_title(names[0])} and of {domain_title(names[1])}")
+    finish(ax, table, preset=preset)
+    return ax
+
+
+@styled
+def loss_curves(history: pd.DataFrame, ax=None, preset: str | None = None):
+    """Masked-LM loss while adapting: training loss thin, held-out loss with marks.
+
+    history: one row a logged step with step, loss and, if measured, heldout_loss; columns method and corpus tell
+    the runs apart. Returns the Axes.
+    """
+    keys = [name for name in ("method", "corpus", "task") if name in history]
+    ax = new_axes(ax, (7, 4))
+    runs = list(history.groupby(keys, sort=False)) if keys else [((), history)]
+    names = [" ".join(dict.fromkeys(map(str, key))) for key, _ in runs]
+    colours = [_run_colour(key, name, names) for (key, _), name in zip(runs, names, strict=True)]
+    for (_, run), name, colour in zip(runs, names, colours, strict=True):
+        heldout = run.dropna(subset=["heldout_loss"]) if "heldout_loss" in run else run.iloc[:0]
+        trained = run.dropna(subset=["loss"])
+        label = name or "training"
+        ax.plot(trained["step"], trained["loss"], color=colour, lw=1, alpha=0.55, label=None if len(heldout) else label)
+        if len(heldout):
+            ax.plot(heldout["step"], heldout["heldout_loss"], color=colour, marker="o", ms=4, label=label)
+    ax.set_xlabel("update")
+    ax.set_ylabel("masked-LM loss (nats)")
+    ax.set_title("Masked-LM loss while adapting")
+    if len(runs) > 1 or names[0]:
+        ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
+    marked = "heldout_loss" in history and history["heldout_loss"].notna().any()
+    finish(ax, history, "thin: training text, marks: held-out text" if marked else "", preset)
+    return ax
+
+
+@styled
+def loss_matrix_heatmap(table: pd.DataFrame, ax=None, preset: str | None = None):
+    """Masked-LM loss of every model on every sample; colour is the change from the base. Paper: Table 12.
+
+    table: `mlm_loss_table`. Returns the Axes.
+    """
+    models = [name for name in ("base", *(f"dapt_{d}" for d in _ORDER)) if name in set(table["model"])]
+    models += [name for name in dict.fromkeys(table["model"]) if name not in models]
+    samples = _in_order(table["sample"].unique())
+    cells = table.set_index(["model", "sample"])
+    change = table.pivot(index="model", columns="sample", values="change").reindex(index=models, columns=samples)
+    reach = max(float(np.nanmax(np.abs(change.to_numpy(float)), initial=0.0)), 1e-3)
+    ax = new_axes(ax, (1.9 + 1.05 * len(samples), 0.9 + 0.72 * len(models)))
+    ax.imshow(change.to_numpy(float), cmap="RdBu_r", vmin=-reach, vmax=reach, aspect="auto")
+    for i, model in enumerate(models):
+        for j, sample in enumerate(samples):
+            if (model, sample) not in cells.index:
+                continue
+            cell = cells.loc[(model, sample)]
+            other = cell["paper_mean"]
+            text = f"{cell['mean']:.2f}" + ("" if pd.isna(other) else f"\n({other:.2f})")
+            dark = abs(change.iloc[i, j]) > 0.65 * reach
+            ax.text(j, i, text, ha="center", va="center", fontsize=8.5, color="white" if dark else "black")
+            if model == f"dapt_{sample}":
+                ax.add_patch(_frame(j, i))
+    _label_grid(ax, [domain_title(n) for n in samples], [domain_title(n) for n in models])
+    ax.set_xlabel("held-out sample")
+    ax.set_title("Masked-LM loss; blue: lower than the base's")
+    finish(ax, table, "framed: a model on its own domain; in brackets: the paper's Table 12", preset)
+    return ax
+
+
+@styled
+def gain_vs_overlap(scores: pd.DataFrame, overlap: pd.DataFrame, ax=None, preset: str | None = None):
+    """Gain of DAPT over the base against how many words the domain shares with PT, one point a task.
+
+    scores: `dapt_table`. overlap: `overlap_table`. The paper's tasks stand beside ours as hollow marks, at the
+    paper's own overlap. Returns the Axes. Paper: section 3.1, Figure 2, Table 3.
+    """
+    column = "mean" if "mean" in overlap else "percent"
+    rows = overlap[(overlap["definition"] == "paper") & (overlap["a"] == "generic")]
+    ours = _gains(scores).assign(x=lambda t: t["domain"].map(dict(zip(rows["b"], rows[column], strict=True))))
+    figure = paper.table("figure2").query("a == 'generic'").set_index("b")["value"]
+    theirs = _paper_gains().assign(x=lambda t: t["domain"].map(figure))
+    ax = _gain_scatter(ours, theirs, new_axes(ax, (7, 4.4)))
+    ax.set_xlabel("words shared with PT (% of the top words): farther domains to the left")
+    ax.set_title("Gain of DAPT against vocabulary overlap with PT")
+    finish(ax, pd.concat([ours, theirs]), "hollow: the paper's tasks", preset or _preset(scores))
+    return ax
+
+
+@styled
+def gain_vs_loss_change(scores: pd.DataFrame, losses: pd.DataFrame, ax=None, preset: str | None = None):
+    """Gain of DAPT over the base against how far it lowered the domain's masked-LM loss, one point a task.
+
+    scores: `dapt_table`. losses: `mlm_loss_table`. The eight points of the official repository's scatter.pdf stand
+    beside ours as hollow marks. Returns the Axes.
+    """
+    own = losses[losses["model"] == "dapt_" + losses["sample"]].set_index("sample")["change"]
+    ours = _gains(scores).assign(x=lambda t: -t["domain"].map(own))
+    points = paper.table("scatter").pivot(index="task", columns="quantity", values="value")
+    theirs = _paper_gains().assign(x=lambda t: t["task"].map(points["loss_change"]))
+    theirs["gain"] = theirs["task"].map(points["gain"])
+    ax = _gain_scatter(ours, theirs, new_axes(ax, (7, 4.4)))
+    ax.axvline(0, color="#bbbbbb", lw=0.8)
+    ax.set_xlabel("fall of the masked-LM loss on the domain (nats)")
+    ax.set_title("Gain of DAPT against its masked-LM loss")
+    finish(ax, pd.concat([ours, theirs]), "hollow: the official repository's points", preset or _preset(scores))
+    return ax
+
+
+def _gains(scores: pd.DataFrame) -> pd.DataFrame:
+    """F1 of DAPT minus the base's, one row a task: task, domain, gain, whose."""
+    rows = scores[scores["recipe"] == "paper"].pivot_table(index=["task", "domain"], columns="method", values="mean")
+    both = rows.reindex(columns=["dapt", "base"]).dropna()
+    return (both["dapt"] - both["base"]).rename("gain").reset_index().assign(whose="this run")
+
+
+def _paper_gains() -> pd.DataFrame:
+    from helpers.results.claims import PAPER_DOMAINS
+
+    printed = paper.table("table3").pivot(index="task", columns="method", values="mean")
+    gains = (printed["dapt"] - printed["base"]).rename("gain").reset_index()
+    return gains.assign(domain=gains["task"].map(PAPER_DOMAINS), whose="the paper")
+
+
+def _gain_scatter(ours: pd.DataFrame, theirs: pd.DataFrame, ax):
+    for rows, hollow in ((theirs, True), (ours, False)):
+        colours = [colour_of(domain, DOMAIN_COLOURS, rows["domain"]) for domain in rows["domain"]]
+        face = "none" if hollow else colours
+        ax.scatter(rows["x"], rows["gain"], s=46, facecolors=face, edgecolors=colours, linewidths=1.4, zorder=3)
+    ax.axhline(0, color="#bbbbbb", lw=0.8)
+    ax.margins(x=0.14, y=0.12)
+    points = pd.concat([ours, theirs], ignore_index=True)
+    colours = np.where(points["whose"] == "this run", PAPER_COLOUR, "#777777")
+    name_points(ax, points["x"], points["gain"], [paper.TASK_TITLES.get(t, t) for t in points["task"]], colours)
+    ax.set_ylabel("gain of DAPT over the base (F1 points)")
+    return ax
+
+
+def _run_colour(key, name: str, names) -> str:
+    for word in key:
+        if (domain := str(word).split()[0]) in DOMAIN_COLOURS:
+            return DOMAIN_COLOURS[domain]
+    return colour_of(name, {}, names)
+
+
+def _preset(scores: pd.DataFrame) -> str | None:
+    return " and ".join(sorted(scores["preset"].unique())) if "preset" in scores else None
+
+
+def _in_order(names) -> list[str]:
+    names = list(dict.fromkeys(names))
+    return [name for name in _ORDER if name in names] + [name for name in names if name not in _ORDER]
+
+
+def _label_grid(ax, columns, rows) -> None:
+    ax.set_xticks(range(len(columns)), columns)
+    ax.set_yticks(range(len(rows)), rows)
+    ax.grid(visible=False)
+    ax.tick_params(length=0)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+
+
+def _frame(x: int, y: int):
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((x - 0.48, y - 0.48), 0.96, 0.96, fill=False, edgecolor="black", lw=1.4)

@@ -1,0 +1,87 @@
+"""One look for every figure: sizes, colours with a meaning, and the preset named on each."""
+
+import functools
+
+import matplotlib
+import pandas as pd
+
+STYLE = {
+    "figure.dpi": 110, "savefig.dpi": 200, "figure.constrained_layout.use": True, "font.size": 9,
+    "axes.titlesize": 10, "axes.titlelocation": "left", "axes.titleweight": "bold", "axes.labelsize": 9,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.axisbelow": True,
+    "grid.color": "#e4e4e4", "grid.linewidth": 0.7, "xtick.labelsize": 8.5, "ytick.labelsize": 8.5,
+    "legend.fontsize": 8, "legend.frameon": False, "lines.linewidth": 1.6, "pdf.fonttype": 42,
+}  # fmt: skip
+DOMAIN_COLOURS = {
+    "generic": "#7f7f7f", "biomed": "#029e73", "cs": "#0173b2", "news": "#d55e00", "reviews": "#cc78bc",
+}  # fmt: skip
+DOMAIN_TITLES = {"generic": "PT", "biomed": "BioMed", "cs": "CS", "news": "News", "reviews": "Reviews"}
+METHOD_COLOURS = {
+    "tfidf": "#b0a18f", "base": "#555555", "shuffled_dapt": "#a9c4dd", "not_dapt": "#ca6f6f", "dapt": "#0173b2",
+    "tapt": "#de8f05", "dapt_tapt": "#029e73", "transfer_tapt": "#cc78bc", "curated_tapt": "#8c6d31",
+    "dapt_curated_tapt": "#3d5a3d",
+}  # fmt: skip
+SELECTOR_COLOURS = {
+    "vampire": "#d1410c", "random": "#888888", "tfidf": "#56b4e9", "bm25": "#029e73", "moore_lewis": "#cc78bc",
+    "dsir": "#a05a2c", "embedding": "#ca9161",
+}  # fmt: skip
+VERDICT_COLOURS = {"reproduced": "#029e73", "undecided": "#8a8a8a", "not": "#c0392b"}
+PAPER_COLOUR = "#222222"
+OTHERS = ("#56b4e9", "#e69f00", "#999933", "#882255", "#44aa99", "#332288", "#aa4499", "#117733")
+
+
+def styled(plot):
+    """Decorator: draw with STYLE, leaving the caller's own settings as they were."""
+
+    @functools.wraps(plot)
+    def inside(*args, **kwargs):
+        with matplotlib.rc_context(STYLE):
+            return plot(*args, **kwargs)
+
+    return inside
+
+
+def new_axes(ax=None, size: tuple[float, float] = (6, 4)):
+    """The given Axes, or those of a new figure of `size` inches."""
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=size)[1]
+
+
+def new_grid(rows: int, columns: int, size: tuple[float, float], **how):
+    """Axes [rows, columns] of a new figure of `size` inches."""
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(rows, columns, figsize=size, squeeze=False, **how)[1]
+
+
+def finish(ax, table: pd.DataFrame, note: str = "", preset: str | None = None) -> None:
+    """Name the preset at the figure's foot and keep the table it was drawn from for `save_figure`.
+
+    preset: for a table without a preset column. note: what the marks mean, after the preset.
+    """
+    presets = [preset] if preset else _named(table, "preset")
+    foot = [f"preset {' and '.join(presets)}" if presets else "", " and ".join(_named(table, "base_model")), note]
+    ax.figure.supxlabel(" · ".join(part for part in foot if part), x=0.99, ha="right", fontsize=7, color="#777777")
+    ax.figure._drawn_from = table
+
+
+def colour_of(name: str, known: dict[str, str], among=()) -> str:
+    """The colour that `name` always has, else one of OTHERS by its place `among` the unknown names."""
+    if name in known:
+        return known[name]
+    unknown = [other for other in dict.fromkeys(among) if other not in known]
+    return OTHERS[(unknown.index(name) if name in unknown else 0) % len(OTHERS)]
+
+
+def domain_title(name: str) -> str:
+    """A domain or model as a reader knows it: 'PT', 'BioMed', 'DAPT BioMed', 'base'."""
+    if name.startswith("dapt_"):
+        return f"DAPT {domain_title(name[5:])}"
+    return DOMAIN_TITLES.get(name, name)
+
+
+def _named(table: pd.DataFrame, column: str) -> list[str]:
+    return sorted(map(str, table[column].dropna().unique())) if column in table else []
