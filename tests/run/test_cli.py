@@ -1,0 +1,88 @@
+"""The command line: quick help, one clear line for bad input, exit status."""
+
+import subprocess
+import sys
+
+import nbformat
+import pytest
+from typer.testing import CliRunner
+
+from helpers.errors import UserError
+from helpers.run import cli, runner
+
+invoke = CliRunner().invoke
+
+
+def dsp(*arguments):
+    return subprocess.run([sys.executable, "-m", "helpers.run.cli", *arguments], capture_output=True, text=True)
+
+
+def test_help_loads_nothing_heavy():
+    script = (
+        "import sys\nfrom helpers.run.cli import app\n"
+        "try:\n    app(['--help'])\nexcept SystemExit:\n    pass\n"
+        "print('heavy:', {'torch', 'pandas', 'numpy', 'papermill', 'matplotlib'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "heavy: set()" in done.stdout
+    for command in ("run", "data", "presets", "report", "strip", "store"):
+        assert command in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["run", "--preset", "dmeo"], "PRESET 'dmeo': expected one of smoke, demo, laptop, paper. Did you mean demo?"),
+        (["run", "-p", "SEEDS"], "-p SEEDS: expected NAME=VALUE, for example -p SEEDS=2"),
+        (["data", "get", "everything"], "dsp data get everything: expected sample; other sources are"),
+        (["report", "no_such_run"], "no_such_run: there is no such run"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(arguments, line):
+    done = dsp(*arguments)
+    assert done.returncode == 2 and done.stdout == ""
+    assert line in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_failed_notebook_is_one_line_and_status_1(monkeypatch):
+    seen = {}
+
+    def run_notebooks(names, preset, parameters, **options):
+        seen.update(names=names, preset=preset, parameters=parameters, **options)
+        return [runner.Outcome("01_overlap", "done"), runner.Outcome("03_tapt", "failed", message="no such task")]
+
+    monkeypatch.setattr(runner, "run_notebooks", run_notebooks)
+    arguments = ["run", "01", "tapt", "--preset", "smoke", "-p", "seeds=2", "-p", "TASKS=a=b", "--data-dir", "d"]
+    result = invoke(cli.app, [*arguments, "--workers", "0", "--from", "3", "--force"])
+    assert result.exit_code == 1 and "03_tapt failed: no such task" in result.output
+    assert seen["names"] == ["01", "tapt"] and seen["preset"] == "smoke" and seen["start"] == "3" and seen["force"]
+    assert seen["parameters"] == {"DATA_DIR": "d", "WORKERS": 0, "SEEDS": "2", "TASKS": "a=b"}
+
+
+def test_pairs_refuses_a_value_without_a_name():
+    with pytest.raises(UserError):
+        cli.pairs(["=2"])
+
+
+def test_presets_shows_every_parameter():
+    from helpers.config import Config
+
+    text = invoke(cli.app, ["presets"]).output
+    assert all(name.upper() in text for name in Config.model_fields if name != "preset")
+
+
+def test_store_lists_and_prunes():
+    from helpers.store import open_store
+
+    open_store().get_or_make("models", {"seed": 0}, lambda folder: (folder / "weights").write_bytes(b"x" * 2_000_000))
+    assert "1 artifacts, 2.0 MB" in invoke(cli.app, ["store"]).output
+    assert invoke(cli.app, ["store", "prune", "--older-than", "0"]).output == "2.0 MB freed\n"
+    assert "0 artifacts, 0.0 MB" in invoke(cli.app, ["store"]).output
+
+
+def test_strip_says_what_it_did(tmp_path):
+    path = tmp_path / "one.ipynb"
+    cell = nbformat.v4.new_code_cell("1", execution_count=3)
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+    assert "stripped" in invoke(cli.app, ["strip", str(path)]).output
+    assert "was clean" in invoke(cli.app, ["strip", str(path)]).output

@@ -1,0 +1,270 @@
+"""The runner on tiny notebooks: what is passed, refused, found, killed and told."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+
+from helpers.config import make_config
+from helpers.errors import UserError
+from helpers.run import notebooks, runner
+from helpers.run.runner import problem, run_notebooks
+
+PARAMETERS = 'PRESET = "smoke"  # preset\nSEEDS = None  # seeds\nTASKS = None  # tasks\nOUTPUT_DIR = ""  # results'
+WRITE = """\
+import json, os, sys
+from pathlib import Path
+(Path(OUTPUT_DIR) / "tables").mkdir(parents=True, exist_ok=True)
+values = dict(preset=PRESET, seeds=globals().get("SEEDS"), tasks=TASKS, python=sys.executable)
+(Path(OUTPUT_DIR) / "tables" / "NAME.csv").write_text(json.dumps(values))
+"""
+
+
+def write_notebook(path, *cells, parameters=PARAMETERS):
+    tagged = nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
+    notebook = nbformat.v4.new_notebook(cells=[tagged, *map(nbformat.v4.new_code_cell, cells)])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, path)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "notebooks"
+    write_notebook(folder / "01_one.ipynb", WRITE.replace("NAME", "one"))
+    write_notebook(folder / "02_two.ipynb", WRITE.replace("NAME", "two"), parameters=PARAMETERS.replace("SEEDS", "K"))
+    return folder
+
+
+@pytest.fixture
+def go(folder, tmp_path, monkeypatch):
+    # This checkout's sources may be edited while the tests run.
+    monkeypatch.setattr(runner, "_content", lambda package: "the same")
+
+    def go(names=(), parameters=None, **options):
+        out = io.StringIO()
+        parameters = {"OUTPUT_DIR": str(tmp_path / "run"), **(parameters or {})}
+        outcomes = run_notebooks(names, "smoke", parameters, folder=folder, out=out, **options)
+        return [(outcome.name, outcome.status) for outcome in outcomes], out.getvalue(), outcomes
+
+    return go
+
+
+def test_find_by_number_word_stem_and_path(folder, tmp_path):
+    one, two = sorted(folder.glob("*.ipynb"))
+    for name in ("1", "01", "one", "01_one", str(one)):
+        assert notebooks.find([name], folder) == [one]
+    assert notebooks.find(["two", "1"], folder) == notebooks.find([], folder) == [one, two]
+    with pytest.raises(UserError, match=r"'twoo': expected one of .* Did you mean two\?"):
+        notebooks.find(["twoo"], folder)
+    with pytest.raises(UserError, match="run from a checkout"):
+        notebooks.find([], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"SEED": "2"}, "parameter SEED: there is none of that name. Did you mean SEEDS?"),
+        ({"SEEDS": "two"}, "parameter SEEDS='two'"),
+        ({"SEEDS": "0"}, "parameter SEEDS='0'"),
+        ({"MAX_TRAIN": "5"}, "parameter MAX_TRAIN: not declared by 01_one, 02_two"),
+    ],
+)
+def test_bad_parameters_are_refused_before_a_kernel_starts(go, monkeypatch, tmp_path, parameters, message):
+    monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: pytest.fail("a process was started"))
+    with pytest.raises(UserError) as caught:
+        go(parameters=parameters)
+    assert str(caught.value).startswith(message) and "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("A = 1\nB = A * 2", "parameters, line 2: expected a literal"),
+        ("import os", "line 1: expected NAME = value"),
+    ],
+)
+def test_a_parameters_cell_holds_literals_only(tmp_path, source, message):
+    path = write_notebook(tmp_path / "01_one.ipynb", parameters=source)
+    with pytest.raises(UserError, match=message):
+        notebooks.declared(notebooks.read(path))
+
+
+def test_a_file_that_is_no_notebook_is_said(tmp_path):
+    (tmp_path / "01_one.ipynb").write_text("{")
+    with pytest.raises(UserError, match="not a readable notebook"):
+        notebooks.read(tmp_path / "01_one.ipynb")
+
+
+def test_each_notebook_gets_what_it_declares_with_the_right_type(folder):
+    _, passed = notebooks.check(notebooks.find([], folder), "smoke", {"seeds": "2", "TASKS": "a,b"})
+    assert list(passed.values()) == [
+        {"PRESET": "smoke", "SEEDS": 2, "TASKS": ["a", "b"]},
+        {"PRESET": "smoke", "TASKS": ["a", "b"]},
+    ]
+
+
+def test_run_then_found_then_run_again_for_what_changed(go, folder, tmp_path):
+    run = tmp_path / "run"
+    code = "from pathlib import Path\n(Path(OUTPUT_DIR) / 'report.html').write_text('')"
+    write_notebook(folder / "06_report.ipynb", code)
+    before = set(os.environ)
+    statuses, text, outcomes = go(parameters={"SEEDS": "2"})
+    assert statuses == [("01_one", "done"), ("02_two", "done"), ("06_report", "done")]
+    written = json.loads((run / "tables" / "one.csv").read_text())
+    assert written == {"preset": "smoke", "seeds": 2, "tasks": None, "python": sys.executable}
+    assert outcomes[0].files == ("tables/one.csv",) and outcomes[2].files == ("report.html",)
+    assert "[3/3] 06_report done" in text and text.rstrip().endswith("report.html")
+    executed = nbformat.read(run / "notebooks" / "01_one.ipynb", 4)
+    assert executed.metadata.papermill.end_time and "injected-parameters" in executed.cells[1].metadata.tags
+    assert not (run / ".scratch").exists() and set(os.environ) == before
+
+    start = time.monotonic()
+    assert {status for _, status in go(parameters={"SEEDS": "2"})[0]} == {"found"}
+    assert time.monotonic() - start < 3
+
+    # a file gone, a parameter one of them declares, a source: those that depend on it run again, and the report
+    (run / "tables" / "one.csv").unlink()
+    assert [status for _, status in go(parameters={"SEEDS": "2"})[0]] == ["done", "found", "done"]
+    assert [status for _, status in go(["1", "2"], {"SEEDS": "3"})[0]] == ["done", "found"]
+    path = folder / "02_two.ipynb"
+    write_notebook(path, WRITE.replace("NAME", "two") + "1 + 1", parameters=PARAMETERS.replace("SEEDS", "K"))
+    assert [status for _, status in go(["1", "2"], {"SEEDS": "3"})[0]] == ["found", "done"]
+    assert [status for _, status in go(["1", "2"], {"SEEDS": "3"}, start="2")[0]] == ["found", "done"]
+    assert [status for _, status in go(["2"], force=True)[0]] == ["done"]
+    (run / "tables" / "one.csv").write_text("edited")
+    assert [status for _, status in go(["6"], {"SEEDS": "3"})[0]] == ["done"]
+
+
+def test_the_helpers_sources_count_towards_the_key(tmp_path):
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "one.py").write_text("1")
+    before = runner._content(tmp_path)
+    (tmp_path / "__pycache__" / "one.pyc").write_text("1")
+    assert runner._content(tmp_path) == before
+    (tmp_path / "one.py").write_text("2")
+    assert runner._content(tmp_path) != before
+
+
+def test_data_and_model_folders_count_towards_the_key(tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "_content", lambda package: "the same")
+    root = tmp_path / "data"
+    (root / "domains").mkdir(parents=True)
+    config = make_config("smoke", {"data_dir": str(root)})
+    before = runner._common_key(config)
+    assert runner._common_key(config) == before
+    (root / "domains" / "cs.jsonl").write_text("{}")
+    assert runner._common_key(config) != before
+
+
+def test_a_failure_ends_the_run_says_one_line_and_the_next_run_goes_on_there(go, folder, tmp_path):
+    fail = "from helpers.errors import UserError\nraise UserError('task x: no such task')"
+    write_notebook(folder / "02_two.ipynb", fail)
+    write_notebook(folder / "03_three.ipynb", "1")
+    statuses, text, outcomes = go()
+    assert statuses == [("01_one", "done"), ("02_two", "failed"), ("03_three", "not run")]
+    log = tmp_path / "run" / "logs" / "02_two.log"
+    assert problem(outcomes) == f"02_two failed: task x: no such task (log in {log})"
+    assert "no such task" in log.read_text()
+    assert (tmp_path / "run" / "notebooks" / "02_two.failed.ipynb").exists()
+    assert go(keep_going=True)[0] == [("01_one", "found"), ("02_two", "failed"), ("03_three", "done")]
+
+    write_notebook(folder / "02_two.ipynb", "1")
+    assert go()[0] == [("01_one", "found"), ("02_two", "done"), ("03_three", "found")]
+    assert not (tmp_path / "run" / "notebooks" / "02_two.failed.ipynb").exists()
+
+
+def test_other_errors_and_dead_kernels_are_told_apart(go, folder):
+    write_notebook(folder / "01_one.ipynb", "1 / 0")
+    write_notebook(folder / "02_two.ipynb", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    _, _, outcomes = go(keep_going=True)
+    assert outcomes[0].message.startswith("ZeroDivisionError: division by zero (log in ")
+    assert outcomes[1].message.startswith("the kernel died in cell 3 (out of memory?)")
+
+
+def _processes_with(mark: str) -> list[int]:
+    found = []
+    for process in psutil.process_iter(["pid", "environ", "status"]):
+        environ = process.info["environ"] or {}
+        if environ.get("TEST_MARK") == mark and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found.append(process.info["pid"])
+    return found
+
+
+def _gone(mark: str) -> bool:
+    limit = time.monotonic() + 15
+    while _processes_with(mark) and time.monotonic() < limit:
+        time.sleep(0.1)
+    return not _processes_with(mark)
+
+
+def test_the_time_limit_ends_the_notebook_with_its_kernel(go, folder, monkeypatch, tmp_path):
+    monkeypatch.setenv("TEST_MARK", str(tmp_path))
+    write_notebook(folder / "01_one.ipynb", "import time\ntime.sleep(60)")
+    statuses, _, outcomes = go(["1"], time_limit=4 / 60)
+    assert statuses == [("01_one", "timed out")] and "time limit of 4s" in outcomes[0].message
+    assert _gone(str(tmp_path))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_signal_to_the_runner_ends_everything_it_started(folder, tmp_path, number):
+    begun = tmp_path / "begun"
+    write_notebook(folder / "01_one.ipynb", f"open({str(begun)!r}, 'w').close()\nimport time\ntime.sleep(60)")
+    script = (
+        "from pathlib import Path\nfrom helpers.run import run_notebooks\n"
+        f"run_notebooks(['1'], 'smoke', {{'OUTPUT_DIR': {str(tmp_path / 'run')!r}}}, folder=Path({str(folder)!r}))\n"
+    )
+    environment = {**os.environ, "TEST_MARK": str(tmp_path)}
+    process = subprocess.Popen([sys.executable, "-c", script], env=environment, stderr=subprocess.DEVNULL)
+    while not begun.exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(number)
+    assert process.wait(30) != 0
+    assert _gone(str(tmp_path))
+    assert not (tmp_path / "run" / "logs" / "01_one.json").exists()
+
+
+def test_two_runs_do_not_write_into_one_folder(go, tmp_path):
+    run = tmp_path / "run"
+    with runner._lock(run), pytest.raises(UserError, match="another dsp run is writing there"):
+        go()
+
+
+def test_the_kernel_is_this_interpreter_whatever_the_user_has_registered(go, tmp_path, monkeypatch):
+    kernel = tmp_path / "jupyter" / "kernels" / "python3"
+    kernel.mkdir(parents=True)
+    (kernel / "kernel.json").write_text(json.dumps({"argv": ["false"], "display_name": "x", "language": "python"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    assert go(["1"])[0] == [("01_one", "done")]
+    assert json.loads((tmp_path / "run" / "tables" / "one.csv").read_text())["python"] == sys.executable
+
+
+def test_the_last_line_a_notebook_printed_is_shown(tmp_path):
+    log = tmp_path / "log"
+    log.write_text("Executing Cell 3----\nstep 10/20 loss 4.1\rstep 20/20 loss 3.9\n\nEnding Cell 3---\n")
+    assert runner.last_line(log) == "step 20/20 loss 3.9"
+    assert runner.last_line(Path("nowhere")) == ""
+
+
+def test_strip_leaves_only_what_an_author_wrote(go, folder, tmp_path):
+    go(["1"])
+    copy = tmp_path / "copy.ipynb"
+    copy.write_bytes((tmp_path / "run" / "notebooks" / "01_one.ipynb").read_bytes())
+    assert notebooks.strip_file(copy) is True and notebooks.strip_file(copy) is False
+    stripped, source = nbformat.read(copy, 4), nbformat.read(folder / "01_one.ipynb", 4)
+    nbformat.validate(stripped)
+    assert [cell.source for cell in stripped.cells] == [cell.source for cell in source.cells]
+    assert [cell.id for cell in stripped.cells] == [cell.id for cell in source.cells]
+    assert stripped.cells[0].metadata == {"tags": ["parameters"]}
+    assert all(cell.outputs == [] and cell.execution_count is None for cell in stripped.cells)
+    assert set(stripped.metadata) == {"kernelspec", "language_info"} and "papermill" not in copy.read_text()
