@@ -1,0 +1,231 @@
+"""The paper's classifier on any Hugging Face encoder; saving it, loading it, predicting with it."""
+
+import copy
+import functools
+import inspect
+import json
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from helpers import compute, packing
+from helpers.classify.batches import Batch, batches_for_scoring
+from helpers.classify.inputs import text_windows
+from helpers.errors import UserError
+
+CHECKPOINTS_KEPT = 3
+_FILE = "classifier.json"
+
+
+class Classifier(nn.Module):
+    """Encoder -> vector of <s> in the last layer -> dropout -> linear -> tanh -> linear -> one score a class.
+
+    encoder: a Hugging Face encoder without its pooler. Paper: section 4.1; the authors' code fine-tunes all of it.
+    labels, tokenizer and max_length travel with it, so that `predict` needs nothing else.
+    """
+
+    def __init__(self, encoder, tokenizer, labels: Sequence[str], max_length: int = 512, dropout: float = 0.1):
+        super().__init__()
+        width = encoder.config.hidden_size
+        self.encoder = encoder
+        self.dropout = nn.Dropout(dropout)
+        self.dense = nn.Linear(width, width)
+        self.out_proj = nn.Linear(width, len(labels))
+        self.tokenizer, self.labels, self.max_length = tokenizer, tuple(labels), max_length
+        self.packs = packs_windows(encoder)
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """[windows, classes] fp32 scores of the windows of a packed batch, in the batch's order."""
+        device = self.out_proj.weight.device
+        with compute.autocast(device):
+            hidden = self.encoder(**batch.inputs(device)).last_hidden_state
+        first = hidden[batch.row, batch.column].float()
+        return self.out_proj(torch.tanh(self.dense(self.dropout(first))))
+
+
+def packs_windows(encoder) -> bool:
+    """Whether texts that share a row get the vectors they get alone: tried on two short ones.
+
+    True for RoBERTa, BERT and their kin; where it is False each text gets a row of its own.
+    """
+    if "position_ids" not in inspect.signature(encoder.forward).parameters:
+        return False
+    training = encoder.training
+    encoder.eval()
+    ids = torch.arange(5, 17, device=encoder.device) % encoder.config.vocab_size
+    start = packing.position_offset(encoder)
+    inside = torch.arange(6, device=encoder.device) + start
+    segments = torch.arange(12, device=encoder.device)[None] // 6 + 1
+    try:
+        with torch.inference_mode():
+            alone = encoder(input_ids=ids.view(2, 6)).last_hidden_state
+            mask = packing.attention_mask(segments, torch.float32)
+            together = encoder(input_ids=ids[None], position_ids=inside.repeat(2)[None], attention_mask=mask)
+    except (RuntimeError, ValueError, IndexError):
+        return False
+    finally:
+        encoder.train(training)
+    return torch.allclose(together.last_hidden_state.view(alone.shape), alone, atol=1e-3)
+
+
+def new_classifier(model: str | Path, labels: Sequence[str], max_length: int = 512, dropout: float = 0.1):
+    """A classifier with the weights of `model` and a new, randomly drawn head.
+
+    model: a Hugging Face folder or hub name of any encoder, masked-LM checkpoints included. The folder is read
+    once a process. Raises UserError where there is no such model or some encoder weights are missing.
+    """
+    encoder, tokenizer = _checkpoint(*_stamp(model))
+    longest = getattr(encoder.config, "max_position_embeddings", max_length) - packing.position_offset(encoder)
+    return Classifier(copy.deepcopy(encoder), tokenizer, labels, min(max_length, longest), dropout)
+
+
+def tokenizer_of(model: str | Path):
+    """The tokenizer of a model, read once a process."""
+    return _checkpoint(*_stamp(model))[1]
+
+
+def _stamp(model) -> tuple[str, float]:
+    """Name of a model, and when its weights were last written, so that a rewritten folder is read again."""
+    weights = Path(model) / "model.safetensors"
+    return str(model), weights.stat().st_mtime if weights.exists() else 0.0
+
+
+@functools.lru_cache(maxsize=CHECKPOINTS_KEPT)
+def _checkpoint(model: str, _written: float):
+    from transformers import MODEL_MAPPING, AutoConfig, AutoModel, AutoTokenizer
+
+    try:
+        config = AutoConfig.from_pretrained(model)
+        pooler = "add_pooling_layer" in inspect.signature(MODEL_MAPPING[type(config)].__init__).parameters
+        with _quiet():
+            encoder, report = AutoModel.from_pretrained(
+                model, dtype=torch.float32, output_loading_info=True, **({"add_pooling_layer": False} if pooler else {})
+            )
+        tokenizer = AutoTokenizer.from_pretrained(model, use_fast=True)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"model {model!r}: no encoder with a tokenizer could be read there ({reason}).") from None
+    if report["missing_keys"]:
+        raise UserError(
+            f"model {model!r}: {len(report['missing_keys'])} encoder weights are missing, "
+            f"{sorted(report['missing_keys'])[0]!r} among them; expected a whole Hugging Face checkpoint."
+        )
+    if not getattr(tokenizer, "is_fast", False) or packing.special_ids(tokenizer)[0] is None:
+        raise UserError(f"model {model!r}: expected a fast tokenizer with <s> or [CLS].")
+    return encoder, tokenizer
+
+
+class _quiet:
+    """Transformers reports the language-model head as unused at every load; here that is expected."""
+
+    def __enter__(self):
+        from transformers.utils import logging
+
+        self.logging, self.level = logging, logging.get_verbosity()
+        self.bars = logging.is_progress_bar_enabled()
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+
+    def __exit__(self, *_):
+        self.logging.set_verbosity(self.level)
+        if self.bars:
+            self.logging.enable_progress_bar()
+
+
+def save_classifier(model: Classifier, folder: str | Path) -> Path:
+    """Write the classifier as a Hugging Face folder and return its path; an older one there is replaced.
+
+    A classifier on RoBERTa is an ordinary `RobertaForSequenceClassification`, so that
+    `transformers.pipeline("text-classification", folder)` reads it too.
+    """
+    from safetensors.torch import save_file
+
+    folder = Path(folder)
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    config = copy.deepcopy(model.encoder.config)
+    config.id2label = dict(enumerate(model.labels))
+    config.label2id = {label: number for number, label in enumerate(model.labels)}
+    if config.model_type == "roberta":
+        config.architectures = ["RobertaForSequenceClassification"]
+        config.classifier_dropout = model.dropout.p
+    config.save_pretrained(aside)
+    model.tokenizer.save_pretrained(aside)
+    weights = {_saved_name(key, model): value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    save_file(weights, aside / "model.safetensors", metadata={"format": "pt"})
+    card = {"labels": model.labels, "max_length": model.max_length, "dropout": model.dropout.p}
+    (aside / _FILE).write_text(json.dumps(card, indent=1))
+    if folder.exists():
+        if not (folder / _FILE).exists():
+            shutil.rmtree(aside)
+            raise UserError(f"{folder}: there is a folder that holds no classifier; choose another name.")
+        shutil.rmtree(folder)
+    os.replace(aside, folder)
+    return folder
+
+
+def _saved_name(key: str, model: Classifier) -> str:
+    part, rest = key.split(".", 1)
+    return f"{model.encoder.base_model_prefix}.{rest}" if part == "encoder" else f"classifier.{key}"
+
+
+def load_classifier(folder: str | Path) -> Classifier:
+    """The classifier that `save_classifier` wrote. Raises UserError where there is none."""
+    from safetensors.torch import load_file
+    from transformers import MODEL_MAPPING, AutoConfig, AutoModel, AutoTokenizer
+
+    folder = Path(folder)
+    if not (folder / _FILE).exists():
+        raise UserError(f"{folder}: no classifier here; expected a folder written by save_classifier.")
+    card = json.loads((folder / _FILE).read_text())
+    config = AutoConfig.from_pretrained(folder)
+    pooler = "add_pooling_layer" in inspect.signature(MODEL_MAPPING[type(config)].__init__).parameters
+    encoder = AutoModel.from_config(config, **({"add_pooling_layer": False} if pooler else {}))
+    model = Classifier(encoder, AutoTokenizer.from_pretrained(folder), **card)
+    saved = load_file(folder / "model.safetensors")
+    model.load_state_dict({key: saved[_saved_name(key, model)] for key in model.state_dict()})
+    return model.eval()
+
+
+def predict(model: Classifier | str | Path, texts: Iterable[str]) -> pd.DataFrame:
+    """Predicted label of each text, in their order.
+
+    model: a classifier or the folder of a saved one. Returns one row a text with the columns text, label and
+    probability (of that label, 1 / classes .. 1). Raises UserError for an empty text.
+    """
+    model = model if isinstance(model, Classifier) else load_classifier(model).to(compute.device())
+    texts = [texts] if isinstance(texts, str) else list(texts)
+    for row, text in enumerate(texts):
+        if not isinstance(text, str) or not text.strip():
+            raise UserError(f"text {row} is {text!r}; expected words to classify.")
+    windows = text_windows(texts, model.tokenizer, model.max_length)
+    probabilities = torch.softmax(score_windows(model, batches_for_scoring(windows, model)), dim=1).numpy()
+    best = probabilities.argmax(axis=1)
+    return pd.DataFrame(
+        {
+            "text": texts,
+            "label": [model.labels[number] for number in best],
+            "probability": probabilities[np.arange(len(texts)), best],
+        }
+    )
+
+
+def score_windows(model: Classifier, batches: Sequence[Batch]) -> torch.Tensor:
+    """[windows, classes] scores on the CPU, in the order of the windows; dropout is off."""
+    training = model.training
+    model.eval()
+    with torch.inference_mode():
+        parts = [model(batch) for batch in batches]
+    model.train(training)
+    if not parts:
+        return torch.empty(0, len(model.labels))
+    scores = torch.empty(sum(map(len, parts)), len(model.labels))
+    scores[np.concatenate([batch.window for batch in batches])] = torch.cat(parts).cpu()
+    return scores

@@ -1,0 +1,70 @@
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from helpers.classify import check_task, encode, fine_tune, tfidf_baseline
+from helpers.classify.model import tokenizer_of
+from helpers.errors import UserError
+
+
+def changed(task, split, **columns):
+    """A copy of the task whose `split` has the given cells: column={row: value}."""
+    rows = getattr(task, split).copy()
+    for column, cells in columns.items():
+        for row, value in cells.items():
+            rows.loc[row, column] = value
+    return SimpleNamespace(**{**vars(task), split: rows})
+
+
+BAD = [
+    ("dev", {"label": {4: "fear"}}, r"task 'moods', dev, row 4: label 'fear' is not in train \(anger, calm, joy\)"),
+    ("test", {"label": {0: "fear"}}, r"test, row 0: label 'fear'"),
+    ("train", {"text": {7: "  "}}, r"train, row 7: the text is empty"),
+    ("dev", {"text": {2: None}}, r"dev, row 2: the text is empty"),
+]
+
+
+@pytest.mark.parametrize("split, cells, message", BAD)
+def test_bad_rows_are_refused_in_one_line(task, tiny_model, split, cells, message):
+    bad = changed(task, split, **cells)
+    for attempt in (lambda: fine_tune(tiny_model, bad), lambda: tfidf_baseline(bad)):
+        with pytest.raises(UserError, match=message) as caught:
+            attempt()
+        assert "\n" not in str(caught.value)
+
+
+def test_one_class_missing_column_and_empty_split(task):
+    calm = {split: getattr(task, split).query("label == 'calm'") for split in ("train", "dev", "test")}
+    with pytest.raises(UserError, match="train has one label, 'calm'"):
+        check_task(SimpleNamespace(name="flat", labels=("calm",), **calm))
+    with pytest.raises(UserError, match="dev: no column 'label'"):
+        check_task(SimpleNamespace(**{**vars(task), "dev": task.dev[["text"]]}))
+    with pytest.raises(UserError, match="test: no rows"):
+        check_task(SimpleNamespace(**{**vars(task), "test": task.test.iloc[:0]}))
+
+
+def test_encoding_holds_every_text_in_order_and_cuts_long_ones(task, tiny_model):
+    tokenizer = tokenizer_of(tiny_model)
+    texts = list(task.train["text"])
+    tokenizer(texts[0], truncation=True, max_length=5)  # leaves a limit behind that encoding has to lift
+    encoded = encode(task, tokenizer, max_length=12)
+    for row in (0, 7, 41):
+        assert list(encoded.windows["train"][row]) == tokenizer(texts[row], truncation=True, max_length=12).input_ids
+    assert [encoded.names[number] for number in encoded.labels["dev"]] == list(task.dev["label"])
+
+
+def test_texts_are_tokenised_once(task, tiny_model):
+    tokenizer = tokenizer_of(tiny_model)
+    again = SimpleNamespace(**{**vars(task), "train": task.train.copy()})
+    assert encode(task, tokenizer, 32) is encode(again, tokenizer, 32)
+    assert encode(task, tokenizer, 32) is not encode(task, tokenizer, 16)
+    other = changed(task, "train", text={0: "another text"})
+    assert encode(other, tokenizer, 32) is not encode(task, tokenizer, 32)
+
+
+def test_a_hundred_thousand_rows(task, tiny_model):
+    rows = pd.DataFrame({"text": ["calm", "joy", "anger one"] * 34_000, "label": ["calm", "joy", "anger"] * 34_000})
+    encoded = encode(SimpleNamespace(**{**vars(task), "train": rows}), tokenizer_of(tiny_model), 32)
+    assert len(encoded.windows["train"]) == len(encoded.labels["train"]) == 102_000
+    assert encoded.labels["train"][:4].tolist() == [1, 2, 0, 1]
