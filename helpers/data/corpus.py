@@ -5,7 +5,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from helpers.data.jsonl import read_texts
-from helpers.data.leaks import normalised
+from helpers.data.text import normalised
 
 
 class Corpus:

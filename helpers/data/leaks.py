@@ -1,10 +1,111 @@
-"""Duplicates between train, dev, test and corpora."""
+"""Duplicates between train, dev, test and corpora, exact and near, and keeping held-out text out of corpora."""
 
-import re
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
-_GAP = re.compile(r"[\W_]+")
+import numpy as np
+import pandas as pd
+
+from helpers.data.corpus import Filtered
+from helpers.data.shingles import Shingles, contained, holding
+
+NEAR = 0.8  # share of a text's shingles that one other text must hold to be its near duplicate
+_BLOCK = 2000  # documents of a corpus looked at together
+_SPLITS = ("train", "dev", "test")
+_COLUMNS = ("held", "rows", "against", "exact", "near", "exact_percent", "near_percent", "same_label")
 
 
-def normalised(text: str) -> str:
-    """Lower-case words and numbers, one space between: texts that differ in no more count as the same."""
-    return _GAP.sub(" ", text.lower()).strip()
+def audit(task, corpora: dict[str, Iterable[str]] | None = None, *, near: float = NEAR) -> pd.DataFrame:
+    """How many texts of a task's splits come again in its other splits and in corpora.
+
+    task: a Task, or anything with DataFrames train, dev, test of text and label. corpora: name -> texts.
+    Returns a DataFrame with a row for (train, train), (dev, train), (test, train), (test, dev) and every (split,
+    corpus): held and against; rows of held; exact and near, in rows and in percent; same_label.
+    exact, between splits: rows whose text, case and spacing aside, is there (in train itself: earlier); in a
+    corpus: rows whose words, of which there are five or more, stand one after the other in a document.
+    near: further rows of which one text holds at least `near` (0 to 1) of the five-word shingles, such as the
+    same sentence with other entities marked. same_label: the exact rows whose copy carries the same label, -1
+    for a corpus.
+    """
+    frames = {split: getattr(task, split) for split in _SPLITS}
+    texts = {split: [_same(text) for text in frame["text"]] for split, frame in frames.items()}
+    pairs = {split: list(zip(texts[split], frame["label"], strict=True)) for split, frame in frames.items()}
+    shingles = {split: Shingles(list(frame["text"])) for split, frame in frames.items()}
+    table = []
+    for held, other in (("train", "train"), ("dev", "train"), ("test", "train"), ("test", "dev")):
+        exact = _copies(texts[held], texts[other])
+        close = contained(shingles[held], shingles[other], near) | _copies(shingles[held].words, shingles[other].words)
+        same = exact & _copies(pairs[held], pairs[other])
+        table.append(_row(held, other, exact, close & ~exact, int(same.sum())))
+    for name, documents in (corpora or {}).items():
+        exact = {split: np.zeros(len(frame), bool) for split, frame in frames.items()}
+        close = {split: np.zeros(len(frame), bool) for split, frame in frames.items()}
+        for block in _blocks(documents):
+            block = Shingles(block)
+            for split in _SPLITS:
+                exact[split][[row for row, _ in holding(shingles[split], block)]] = True
+                close[split] |= contained(shingles[split], block, near)
+        table += [_row(split, name, exact[split], close[split] & ~exact[split], -1) for split in _SPLITS]
+    return pd.DataFrame(table, columns=_COLUMNS)
+
+
+def leaked_rows(task, *, near: float | None = None) -> dict[str, np.ndarray]:
+    """Row numbers whose text is in train too: {"dev": array, "test": array, "train": later copies of a row}.
+
+    near: also count near duplicates that share this part of their shingles, 0 to 1; None: exact ones only, case
+    and spacing aside.
+    """
+    train = [_same(text) for text in task.train["text"]]
+    shingled = Shingles(list(task.train["text"])) if near is not None else None
+    found = {}
+    for split in _SPLITS:
+        texts = train if split == "train" else [_same(text) for text in getattr(task, split)["text"]]
+        found[split] = _copies(texts, train)
+        if shingled is not None:
+            held = shingled if split == "train" else Shingles(list(getattr(task, split)["text"]))
+            found[split] |= contained(held, shingled, near) | _copies(held.words, shingled.words)
+    return {split: np.flatnonzero(mask) for split, mask in found.items()}
+
+
+def exclude(texts: Iterable[str], held_texts: Iterable[str]) -> Iterable[str]:
+    """The texts that hold none of the held texts, as a lazy, re-iterable view.
+
+    A document goes when the words of a held text of at least five words occur in it one after the other,
+    whatever the case and punctuation; shorter held texts ("Methods.") only when they are the whole document.
+    """
+    held = Shingles(list(dict.fromkeys(held_texts)))
+    short = {words for words, size in zip(held.words, held.sizes, strict=True) if not size}
+
+    def kept(some: Iterator[str]) -> Iterator[str]:
+        for block in _blocks(some):
+            documents = Shingles(block)
+            dropped = {document for _, document in holding(held, documents)}
+            for place, text in enumerate(block):
+                if place not in dropped and documents.words[place] not in short:
+                    yield text
+
+    return Filtered(texts, kept)
+
+
+def _same(text: str) -> str:
+    return " ".join(text.lower().split())
+
+
+def _copies(texts: list, others: list) -> np.ndarray:
+    """Which texts are among the others; in one and the same list, which came before."""
+    if texts is others:
+        return pd.Series(texts, dtype=object).duplicated().to_numpy(copy=True)
+    known = set(others)
+    return np.array([text in known for text in texts], bool)
+
+
+def _blocks(texts: Iterable[str]) -> Iterator[list[str]]:
+    texts = iter(texts)
+    while block := list(islice(texts, _BLOCK)):
+        yield block
+
+
+def _row(held: str, against: str, exact: np.ndarray, near: np.ndarray, same_label: int) -> tuple:
+    rows, copies, close = len(exact), int(exact.sum()), int(near.sum())
+    part = 100 / max(rows, 1)
+    return held, rows, against, copies, close, copies * part, close * part, same_label

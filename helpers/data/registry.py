@@ -57,7 +57,7 @@ _CHEMPROT_LABELS = (
 _CITATION_LABELS = ("Background", "CompareOrContrast", "Extends", "Future", "Motivation", "Uses")
 _SCIERC_LABELS = ("COMPARE", "CONJUNCTION", "EVALUATE-FOR", "FEATURE-OF", "HYPONYM-OF", "PART-OF", "USED-FOR")
 _ARXIV_LABELS = ("cs.AI", "cs.CL", "cs.CR", "cs.CV", "cs.DC", "cs.DS", "cs.IT", "cs.LG", "cs.NI", "cs.RO")
-_BBC_LABELS = ("business", "entertainment", "politics", "sport", "tech")
+_BBC_LABELS = ("business", "entertainment", "politics", "sports", "tech")
 _NLM = "US National Library of Medicine: free of charge, abstracts may carry their publishers' copyright"
 
 _TASKS = (

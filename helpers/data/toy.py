@@ -113,8 +113,8 @@ def _sentence(draw: random.Random, domain: str, topic: str) -> str:
     line = draw.choice(_TEMPLATES).format(
         noun=noun, noun2=noun2, nouns=_plural(noun), nouns2=_plural(noun2), verb=verb, verb_s=_plural(verb),
         verb_ed=_past(verb), adjective=draw.choice(adjectives), actor=actor, actors=_plural(actor),
-        number=number, number2=number2, common=draw.choice(COMMON["adjectives"].split()), plain=draw.choice(COMMON["nouns"].split()),
-        link=draw.choice(COMMON["links"].split()),
+        number=number, number2=number2, common=draw.choice(COMMON["adjectives"].split()),
+        plain=draw.choice(COMMON["nouns"].split()), link=draw.choice(COMMON["links"].split()),
     )  # fmt: skip
     line = _BEFORE_VOWEL.sub(r"\1n ", line)
     if draw.random() < 0.4:

@@ -1,10 +1,11 @@
-"""A rule-based sentence splitter: full stops after abbreviations, initials and in decimals do not split."""
+"""Sentences and normalised words: full stops after abbreviations and initials do not end a sentence."""
 
 import re
 from collections.abc import Iterable
 
 # A stop, its closing quotes or brackets, white space, and then what may open a sentence.
 _BREAK = re.compile(r"""([.!?…]["'”’)\]]*)\s+(?=["'“‘(\[]?[A-Z0-9À-ÖØ-Þ])""")
+_GAP = re.compile(r"[\W_]+")
 _PARAGRAPH = re.compile(r"\n\s*\n")
 _INITIALS = re.compile(r"(?:[A-Z]\.)*[A-Z]")
 
@@ -17,6 +18,11 @@ _ALWAYS = set(
 # Words that are abbreviations only in front of a number: "no. 5" against "He said no. 5 men left" is rare.
 _BEFORE_NUMBER = set("no nos p art par st nr op".split())
 _BEFORE_NAME = set("by and of with from for to or".split())
+
+
+def normalised(text: str) -> str:
+    """Lower-case words and numbers, one space between: texts that differ in no more count as the same."""
+    return _GAP.sub(" ", text.lower()).strip()
 
 
 def sentences(text: str) -> list[str]:
@@ -59,9 +65,8 @@ def unique_sentences(texts: Iterable[str], min_words: int = 5) -> list[str]:
     kept = []
     for text in texts:
         for sentence in sentences(text):
-            words = re.findall(r"\w+", sentence.lower())
-            key = " ".join(words)
-            if len(words) >= min_words and key not in seen:
+            key = normalised(sentence)
+            if key.count(" ") + 1 >= min_words and key not in seen:
                 seen.add(key)
                 kept.append(sentence)
     return kept
