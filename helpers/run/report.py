@@ -117,7 +117,7 @@ def results_markdown(run_dir: Path | str) -> str:
     parts = [f"Preset `{preset}`, made by `dsp run --preset {preset}`. {_scale(_config(run))}\n"]
     for section in _sections(tables, {}):
         for name in _of(section, tables):
-            frame = _readable(name, _read(tables[name]))
+            frame = _readable(_read(tables[name]))
             if len(frame):
                 parts.append(f"**{section.title}** ({section.paper})\n\n{markdown(frame)}")
     return "\n".join(parts)
@@ -179,12 +179,33 @@ def _read(path: Path) -> pd.DataFrame:
         return pd.DataFrame()
 
 
-def _readable(name: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """A score table as the paper prints it, any other without its file names and empty columns."""
-    if _SCORES <= set(frame.columns) and "steps" not in frame and len(frame):
+def _readable(frame: pd.DataFrame) -> pd.DataFrame:
+    """A table as the paper prints it where the paper has one like it, any other without file names.
+
+    Score tables stand method by method beside the paper's, matrices with the paper's number in brackets,
+    of the claims only the overall ones.
+    """
+    names = set(frame.columns)
+    if not len(frame):
+        return frame
+    if {"model", "sample", "mean", "paper_mean"} <= names:
+        return _matrix(frame, "model", "sample", digits=2)
+    if {"a", "b", "definition", "mean", "paper_mean"} <= names:
+        return _matrix(frame[frame["definition"] == frame["definition"].iloc[0]], "a", "b", digits=1)
+    if {"claim", "scope", "verdict"} <= names:
+        wanted = ("claim", "recipe", "verdict", "effect", "low", "high", "paper_effect", "detectable_effect", "why")
+        return frame.loc[frame["scope"] == "all", [name for name in wanted if name in names]]
+    if names >= _SCORES and "steps" not in names:
         return beside_paper(frame)
-    plain = frame.drop(columns=["records", "preset"], errors="ignore")
-    return plain.dropna(axis="columns", how="all")
+    return frame.drop(columns=["records", "preset"], errors="ignore").dropna(axis="columns", how="all")
+
+
+def _matrix(frame: pd.DataFrame, row: str, column: str, digits: int) -> pd.DataFrame:
+    """Rows by columns in their order, cells such as '4.12 (1.36)': ours, in brackets the paper's."""
+    printed = [f" ({value:.{digits}f})" if pd.notna(value) else "" for value in frame["paper_mean"]]
+    cells = [f"{mean:.{digits}f}{paper}" for mean, paper in zip(frame["mean"], printed, strict=True)]
+    wide = frame.assign(cell=cells).pivot(index=row, columns=column, values="cell").fillna("")
+    return wide.loc[frame[row].unique(), frame[column].unique()].rename_axis(columns=None).reset_index()
 
 
 def _scale(config: dict) -> str:
@@ -207,7 +228,8 @@ def _head(run: Path, preset: str, config: dict) -> str:
     return (
         f"<header><h1>Don’t Stop Pretraining</h1>\n<p>Run {html.escape(run.resolve().name)} {known}, "
         f"written {made}.</p>\n<p><strong>{html.escape(_scale(config))}</strong> Scores are percent, mean ± standard "
-        "deviation over seeds; columns marked (paper) print the numbers of Gururangan et al., ACL 2020.</p>\n"
+        "deviation over seeds; columns marked (paper), and numbers in brackets, are those of Gururangan et al., "
+        "ACL 2020.</p>\n"
         f"<p>{'Executed notebooks: ' + links if links else ''}</p></header>\n"
     )
 
@@ -234,7 +256,7 @@ def _table_html(name: str, frame: pd.DataFrame) -> str:
     caption = f"tables/{name}.csv, {len(frame)} rows"
     if not len(frame):
         return f'<p class="source">{html.escape(caption)}: nothing was computed for it.</p>\n'
-    readable = _readable(name, frame)
+    readable = _readable(frame)
     text = f'<div class="scroll">{html_table(readable, caption=caption)}</div>\n'
     if list(readable.columns) != list(frame.columns):
         full = html_table(frame.drop(columns="records", errors="ignore"))

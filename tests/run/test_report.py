@@ -130,3 +130,16 @@ def test_the_papers_preset_carries_no_warning(run):
     config = json.loads(make_config("paper").model_dump_json())
     (run / "config.json").write_text(json.dumps(config))
     assert "at this scale" not in write_report(run).read_text()
+
+
+def test_matrices_show_the_papers_number_in_brackets_and_claims_the_overall_verdict():
+    losses = pd.DataFrame(
+        [("dapt_cs", "generic", 4.126, 1.4), ("dapt_cs", "cs", 3.5, 1.34), ("base", "generic", 4.0, None)],
+        columns=["model", "sample", "mean", "paper_mean"],
+    )
+    assert report._readable(losses).to_dict("records") == [
+        {"model": "dapt_cs", "generic": "4.13 (1.40)", "cs": "3.50 (1.34)"},
+        {"model": "base", "generic": "4.00", "cs": ""},
+    ]
+    claims = pd.DataFrame({"claim": ["c", "c"], "scope": ["all", "task"], "verdict": ["not", "x"], "p": [0.1, 0.2]})
+    assert report._readable(claims).to_dict("records") == [{"claim": "c", "verdict": "not"}]

@@ -1,0 +1,105 @@
+"""What the committed notebooks promise: stripped, parameterised, thin, runnable anywhere."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from helpers.config import PRESETS, Config, make_config
+from helpers.run.notebooks import declared, strip
+
+FOLDER = Path(__file__).parent.parent / "notebooks"
+NAMES = ("01_overlap", "02_dapt", "03_tapt", "04_transfer", "05_augment", "06_report")
+every = pytest.mark.parametrize("name", NAMES)
+
+
+def read(name):
+    return nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
+
+
+def code_cells(name):
+    return [cell for cell in read(name).cells if cell.cell_type == "code"]
+
+
+def parameters_cell(name):
+    (cell,) = [cell for cell in code_cells(name) if "parameters" in cell.metadata.get("tags", ())]
+    return cell
+
+
+def code_lines(source):
+    return [line for line in source.splitlines() if line.strip() and not line.strip().startswith("#")]
+
+
+def test_there_are_the_six_and_no_others():
+    assert sorted(path.stem for path in FOLDER.glob("*.ipynb")) == list(NAMES)
+
+
+@every
+def test_valid_stripped_and_for_kernel_python3(name):
+    text = (FOLDER / f"{name}.ipynb").read_text("utf-8")
+    notebook = read(name)
+    nbformat.validate(notebook)
+    strip(notebook)
+    assert text == nbformat.writes(notebook).rstrip("\n") + "\n", "run: dsp strip"
+    raw = json.loads(text)
+    assert raw["nbformat"] == 4 and raw["nbformat_minor"] == 5
+    assert raw["metadata"]["kernelspec"]["name"] == "python3"
+    assert len({cell["id"] for cell in raw["cells"]}) == len(raw["cells"])
+
+
+@every
+def test_one_parameters_cell_of_commented_literals_that_are_config_fields(name):
+    cell = parameters_cell(name)
+    for line in code_lines(cell.source):
+        assert re.fullmatch(r"[A-Z_]+ = [^=#]+  # \S.*", line), line
+    values = declared(read(name), name)
+    assert "PRESET" in values and "OUTPUT_DIR" in values
+    assert {parameter.lower() for parameter in values} <= set(Config.model_fields)
+    assert values["PRESET"] == "demo"
+    for preset in PRESETS:
+        # Left alone, a parameter keeps the preset's value, whichever preset that is.
+        config = make_config(preset, {key: value for key, value in values.items() if key != "PRESET"})
+        assert config == make_config(preset)
+
+
+@every
+def test_every_declared_parameter_is_read(name):
+    cell = parameters_cell(name)
+    later = "\n".join(other.source for other in code_cells(name) if other.id != cell.id)
+    used = {node.id for node in ast.walk(ast.parse(later)) if isinstance(node, ast.Name)}
+    assert "parameters(globals())" in later or set(declared(read(name), name)) <= used
+
+
+@every
+def test_papermill_sees_the_same_parameters(name):
+    from papermill import inspect_notebook
+
+    assert set(inspect_notebook(FOLDER / f"{name}.ipynb")) == set(declared(read(name), name))
+
+
+@every
+def test_thin_no_definitions_no_magics_no_paths(name):
+    cells = code_cells(name)
+    assert sum(len(code_lines(cell.source)) for cell in cells) <= 100
+    for cell in cells:
+        tree = ast.parse(cell.source)  # also refuses ! and %
+        kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+        assert not [node for node in ast.walk(tree) if isinstance(node, kinds)], cell.source
+        assert len(code_lines(cell.source)) <= 15 or "parameters" in cell.metadata.get("tags", ()), cell.source
+        assert not re.search(r"sys\.path|os\.environ|filterwarnings|get_ipython", cell.source), cell.source
+        assert not re.search(r"""["'](/\w|~/|[A-Za-z]:\\)""", cell.source), cell.source
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If):
+                assert "PRESET" not in ast.unparse(node.test), "a preset sets how much, never what"
+            if isinstance(node, ast.Attribute):
+                assert not node.attr.startswith("_"), f"{node.attr} is not public"
+
+
+@every
+def test_opens_with_what_the_paper_asks_and_how_long_it_takes(name):
+    first = read(name).cells[0]
+    assert first.cell_type == "markdown" and first.source.startswith("# ")
+    assert "paper" in first.source and all(f"| {preset} |" in first.source for preset in PRESETS)
