@@ -1,6 +1,7 @@
 """The `dsp` command. Everything heavy is imported by the command that needs it."""
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -66,21 +67,33 @@ def pairs(texts: list[str]) -> dict[str, str]:
 @app.command()
 def presets() -> None:
     """Every parameter with its value in each preset and its meaning."""
-    from rich.console import Console
-    from rich.table import Table
-
     from helpers.config import PRESETS, Config, make_config
 
     configs = [make_config(name) for name in PRESETS]
-    table = Table("parameter", *PRESETS, "meaning")
-    for name, field in Config.model_fields.items():
-        if name != "preset":
-            table.add_row(name.upper(), *(_show(getattr(config, name)) for config in configs), field.description)
+    rows = [
+        (name.upper(), *(getattr(config, name) for config in configs), field.description)
+        for name, field in Config.model_fields.items()
+        if name != "preset"
+    ]
+    print_table(("parameter", *PRESETS, "meaning"), rows)
+
+
+def print_table(columns: Iterable[str], rows: Iterable[Iterable]) -> None:
+    """A table as wide as the terminal, or 200 characters where the output is a file."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*(escape(_show(value)) for value in row))
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
 def _show(value) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return "" if value is None or value != value else str(value)
 
 
 @app.command()
@@ -110,8 +123,8 @@ def data(context: typer.Context, data_dir: DataDir = "") -> None:
     if context.invoked_subcommand is None:
         from helpers.data import available
 
-        frame = available(data_dir)
-        print(frame.to_string(index=False, na_rep=""))
+        frame = available(data_dir).convert_dtypes().astype(object)
+        print_table(frame.columns, frame.where(frame.notna(), None).itertuples(index=False))
 
 
 @data_app.command("get")
@@ -134,7 +147,7 @@ def store(context: typer.Context) -> None:
         frame = found.list()
         if not frame.empty:
             shown = frame.drop(columns="recipe").assign(megabytes=frame["megabytes"].round(2))
-            print(shown.to_string(index=False))
+            print_table(shown.columns, shown.itertuples(index=False))
         print(f"{len(frame)} artifacts, {frame['megabytes'].sum():.1f} MB in {found.root}")
 
 

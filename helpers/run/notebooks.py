@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from helpers.config import Config, make_config, nearest
+from helpers.data import domain_spec, task_spec
 from helpers.errors import UserError
 from helpers.paths import project_root
 
@@ -82,10 +83,15 @@ def check(paths: Sequence[Path], preset: str, parameters: Mapping) -> tuple[Conf
 
     parameters: name in any case -> value, text as from a command line included. A notebook is given those
     it declares, with the type the configuration gives them.
-    Raises UserError for an unknown name, a value of the wrong kind, and a name that no notebook declares.
+    Raises UserError for an unknown name, a value of the wrong kind, a task or domain that is not registered,
+    and a name that no notebook declares.
     """
     parameters = {name.upper(): value for name, value in parameters.items() if value is not None}
     config = make_config(preset, parameters)
+    for task in (*config.tasks, *config.selection_tasks):
+        task_spec(task, config.task_file)
+    for domain in config.domains:
+        domain_spec(domain, config.domain_file)
     names = {path: set(declared(read(path), path.name)) for path in paths}
     for name in parameters:
         if not any(name in known for known in names.values()):

@@ -71,6 +71,13 @@ def test_presets_shows_every_parameter():
     assert all(name.upper() in text for name in Config.model_fields if name != "preset")
 
 
+def test_data_shows_what_is_where(monkeypatch):
+    text = invoke(cli.app, ["data"]).output
+    assert "toy_biomed" in text and "generated" in text and "sample" in text and "nan" not in text.lower()
+    monkeypatch.setattr("helpers.data.get_sample", lambda: "the/cache")
+    assert invoke(cli.app, ["data", "get", "sample"]).output == "the sample is in the/cache\n"
+
+
 def test_store_lists_and_prunes():
     from helpers.store import open_store
 

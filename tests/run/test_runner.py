@@ -75,6 +75,7 @@ def test_find_by_number_word_stem_and_path(folder, tmp_path):
         ({"SEED": "2"}, "parameter SEED: there is none of that name. Did you mean SEEDS?"),
         ({"SEEDS": "two"}, "parameter SEEDS='two'"),
         ({"SEEDS": "0"}, "parameter SEEDS='0'"),
+        ({"TASKS": "bbc,chemprt"}, "task 'chemprt': there is none of that name. Did you mean chemprot?"),
         ({"MAX_TRAIN": "5"}, "parameter MAX_TRAIN: not declared by 01_one, 02_two"),
     ],
 )
@@ -106,10 +107,10 @@ def test_a_file_that_is_no_notebook_is_said(tmp_path):
 
 
 def test_each_notebook_gets_what_it_declares_with_the_right_type(folder):
-    _, passed = notebooks.check(notebooks.find([], folder), "smoke", {"seeds": "2", "TASKS": "a,b"})
+    _, passed = notebooks.check(notebooks.find([], folder), "smoke", {"seeds": "2", "TASKS": "toy_cs, bbc"})
     assert list(passed.values()) == [
-        {"PRESET": "smoke", "SEEDS": 2, "TASKS": ["a", "b"]},
-        {"PRESET": "smoke", "TASKS": ["a", "b"]},
+        {"PRESET": "smoke", "SEEDS": 2, "TASKS": ["toy_cs", "bbc"]},
+        {"PRESET": "smoke", "TASKS": ["toy_cs", "bbc"]},
     ]
 
 
