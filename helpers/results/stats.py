@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats as _scipy
+from scipy.special import nctdtrinc
 
 from helpers.errors import UserError
 
@@ -165,13 +166,9 @@ def detectable_effect(standard_error: float, degrees: float, power: float = 0.8,
     """
     if not (np.isfinite(standard_error) and degrees > 0):
         return np.nan
-    limit = _scipy.t.ppf(1 - alpha / 2, degrees)
-    low, high = 0.0, 2 * (limit + _scipy.norm.ppf(power)) + 10
-    for _ in range(60):
-        middle = (low + high) / 2
-        found = _scipy.nct.sf(limit, degrees, middle) + _scipy.nct.cdf(-limit, degrees, middle)
-        low, high = (middle, high) if found < power else (low, middle)
-    return float(standard_error * high)
+    # The shift at which the noncentral t passes the limit with this power; its other tail is below 1e-4.
+    shift = nctdtrinc(degrees, 1 - power, _scipy.t.ppf(1 - alpha / 2, degrees))
+    return float(standard_error * shift)
 
 
 def f1_score(gold, predicted, n_labels: int, metric: str, rows=None) -> float:

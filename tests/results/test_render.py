@@ -1,0 +1,52 @@
+"""Tables as text: escaped, aligned and readable."""
+
+import numpy as np
+import pandas as pd
+
+from helpers.results import beside_paper, dapt_table, html_table, latex, markdown, method_title, transfer_table
+from helpers.results.render import interval, score
+
+NASTY = pd.DataFrame({"a|b": ["<b>&\"x\"</b>", "50% of $5_000 ±1\n{~^\\}"], "n": [1.256, np.nan]})
+
+
+def test_scores_are_written_as_the_paper_writes_them():
+    assert score(63.0, 5.8) == "63.0 ±5.8" and score(63.0) == "63.0" and score(np.nan, 1) == "" and score(None) == ""
+    assert interval(2.345, -0.4, 5) == "+2.3 [-0.4, +5.0]" and interval(-1, np.nan, np.nan) == "-1.0"
+
+
+def test_method_titles():
+    assert [method_title(name) for name in ("dapt_tapt", "vampire_50_tapt", "random_50_tapt", "my_method")] == [
+        "DAPT+TAPT", "50NN-TAPT", "random-50-TAPT", "my_method"
+    ]  # fmt: skip
+    assert method_title("base", "strong") == "base, strong"
+
+
+def test_markdown_keeps_one_row_a_line():
+    lines = markdown(NASTY).splitlines()
+    assert len(lines) == 4 and lines[0] == r"| a\|b | n |" and lines[1] == "| --- | ---: |"
+    assert lines[2] == '| <b>&"x"</b> | 1.26 |' and lines[3].endswith("|  |")
+
+
+def test_html_is_escaped():
+    text = html_table(NASTY, caption="<i>")
+    assert "<b>" not in text and "<i>" not in text
+    assert "&lt;b&gt;&amp;&quot;x&quot;&lt;/b&gt;" in text and '<td class="number">1.26</td>' in text
+    assert "<caption>&lt;i&gt;</caption>" in text
+
+
+def test_latex_is_escaped():
+    text = latex(NASTY, caption="a_b")
+    assert r"50\% of \$5\_000 $\pm$1 \{\textasciitilde{}\textasciicircum{}\textbackslash{}\}" in text
+    assert r"\begin{tabular}{lr}" in text and r"\caption{a\_b}" in text
+    assert latex(NASTY).startswith(r"\begin{tabular}")
+
+
+def test_beside_paper_puts_ours_and_theirs_next_to_each_other(study):
+    table = beside_paper(dapt_table(study({("ag", "base"): 0.6, ("ag", "dapt"): 0.7, ("ag", "tfidf"): 0.6})))
+    assert table.columns.tolist() == ["task", "recipe", "TF-IDF", "base", "base (paper)", "DAPT", "DAPT (paper)"]
+    assert table["DAPT (paper)"].item() == "93.9 ±0.2" and " ±" in table["base"].item()
+
+
+def test_beside_paper_shows_a_doubtful_number_as_its_grade(study):
+    table = beside_paper(transfer_table(study({("imdb", "transfer_tapt"): 0.6})))
+    assert table["Transfer-TAPT (paper)"].item() == "(grade D)"
