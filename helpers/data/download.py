@@ -98,6 +98,8 @@ def get_task(spec: TaskSpec) -> Path:
     with FileLock(folder.parent / f"{spec.name}.lock"):
         if is_fetched(spec):
             return folder
+        for left in folder.parent.glob(f".{spec.name}-*"):  # by a process that was killed
+            shutil.rmtree(left)
         answers = []
         for source in places(spec.name):
             with tempfile.TemporaryDirectory(prefix=f".{spec.name}-", dir=folder.parent) as work:

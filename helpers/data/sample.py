@@ -104,6 +104,8 @@ def get_sample(progress: Progress | None = show) -> Path:
     with FileLock(root.parent / "sample.lock"):
         if is_built(root):
             return root
+        for left in root.parent.glob(".sample-*"):  # by a process that was killed
+            shutil.rmtree(left)
         with tempfile.TemporaryDirectory(prefix=".sample-", dir=root.parent) as work:
             wheels = _fetch_all(Path(work) / "wheels", progress)
             made = Path(work) / "root"
