@@ -9,6 +9,7 @@ other processes find it, also when the call comes from a notebook.
 
 import multiprocessing
 import os
+import signal
 import sys
 import tempfile
 import threading
@@ -55,6 +56,7 @@ def executor(workers: int = 0) -> Executor:
 
 def _start_worker(threads: int) -> None:
     """Limit a worker's threads before NumPy and torch are imported, and tie its life to its parent's."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer; a kernel's end sends it to all
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(threads)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
