@@ -1,7 +1,7 @@
 """The paper's steps, cached: what the notebooks call.
 
-    study = Study.open(PRESET="demo", TASKS="bbc")
-    records = study.fine_tune(["base", "dapt"])
+study = Study.open(PRESET="demo", TASKS="bbc")
+records = study.fine_tune(["base", "dapt"])
 """
 
 from helpers.study.parameters import environment, parameters

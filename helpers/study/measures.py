@@ -72,7 +72,8 @@ def losses(study) -> pd.DataFrame:
     rows = []
     for name, model in models.items():
         for sample in names:
-            rows.append({"model": name, "sample": sample} | loss_interval(study.document_losses(model, ("domain", sample))))
+            documents = study.document_losses(model, ("domain", sample))
+            rows.append({"model": name, "sample": sample} | loss_interval(documents))
     frame = pd.DataFrame(rows)
     keys = {name: model.key for name, model in models.items()}
     study.write("records/mlm_loss.json", _json({"checkpoints": keys, "losses": frame.to_dict("records")}))

@@ -170,6 +170,7 @@ class Models:
 
     def _on_texts(self, method, task, texts, parent=None, *, capped=False, **known) -> Model:
         from helpers.adapt import tapt_recipe
+
         config = self.config
         folder = self.corpora.folder(self.corpora.texts_step(texts))
         meta = read_json(folder / "meta.json")

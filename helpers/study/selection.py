@@ -160,7 +160,7 @@ def neighbour_table(study, task: str, queries: int = 3, k: int = 5) -> pd.DataFr
 
 def closeness(study, task: str, k: int) -> dict[str, np.ndarray]:
     """Cosine of every selected sentence to its nearest task sentence, by VAMPIRE: selector -> numbers."""
-    from helpers.select import neighbours
+    from helpers.select.neighbours import neighbours
 
     wanted = [(task, selector, k) for selector in study.config.selectors]
     prepare(study, wanted)

@@ -46,7 +46,6 @@ def make_step(store_root: str, step: Step) -> Path:
     from helpers.store import Store
 
     def make(folder: Path) -> None:
-        _quieten()
         module, name = MAKERS[step.kind].split(":")
         getattr(importlib.import_module(module), name)(folder, **step.inputs)
 
@@ -55,11 +54,9 @@ def make_step(store_root: str, step: Step) -> Path:
 
 def _quieten() -> None:
     """No bar for every checkpoint a worker loads: the jobs have one progress line of their own."""
-    import os
+    from transformers.utils import logging
 
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    if "transformers" in sys.modules or importlib.util.find_spec("transformers"):
-        importlib.import_module("transformers.utils.logging").disable_progress_bar()
+    logging.disable_progress_bar()
 
 
 class Lines:
@@ -120,6 +117,7 @@ def make_model(
     """Continue masked-LM training of `model` on the texts; the folder becomes an ordinary checkpoint."""
     from helpers.adapt import Recipe, adapt
 
+    _quieten()
     source: Iterable[str] = Lines(texts, limit)
     if shuffle:
         source = shuffled_words(source, seed)
@@ -145,6 +143,7 @@ def make_losses(folder: Path, model: str, texts: str, max_length: int) -> None:
     """Masked-LM loss of every document, by the fixed masks of the authors' study."""
     from helpers.adapt import masked_lm_loss
 
+    _quieten()
     frame = masked_lm_loss(model, list(Lines(texts)), max_length=max_length)
     frame.to_csv(folder / "losses.csv", index=False)
 
@@ -155,6 +154,7 @@ def make_record(folder: Path, task: str, source: tuple, model: str, recipe: dict
 
     loaded = _task(task, source)
     if model:
+        _quieten()
         result = classify.fine_tune(model, loaded, classify.Recipe(**recipe), seed=seed, log=logger(folder))
     else:
         result = classify.tfidf_baseline(loaded)

@@ -325,4 +325,3 @@ def _lineage(model: Model) -> list[Model]:
 
 def _show(value) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
