@@ -1,0 +1,40 @@
+"""`python -m helpers.adapt`: one adaptation from the command line, alone or under torchrun on many GPUs.
+
+    torchrun --nproc-per-node 8 -m helpers.adapt --model roberta-base --texts biomed.jsonl.gz \\
+        --recipe dapt --output biomed-roberta
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from helpers.adapt import DAPT, TAPT, adapt, scaled
+from helpers.data import load_domain
+from helpers.errors import UserError
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Adapt a masked LM to a JSONL file of text; every option left out keeps the recipe's value."""
+    parser = argparse.ArgumentParser(prog="python -m helpers.adapt", description=main.__doc__)
+    parser.add_argument("--model", default="mini", help="mini, a hub name or a folder")
+    parser.add_argument("--texts", required=True, type=Path, help="JSON lines with `text`, .gz or not")
+    parser.add_argument("--output", required=True, type=Path, help="folder of the adapted model; resumes there")
+    parser.add_argument("--recipe", choices=("dapt", "tapt"), default="dapt")
+    parser.add_argument("--seed", type=int, default=0)
+    for name, kind in (("steps", int), ("epochs", float), ("batch-size", int), ("learning-rate", float),
+                       ("max-length", int), ("mask-probability", float), ("dropout", float), ("packing", str)):  # fmt: skip
+        parser.add_argument(f"--{name}", type=kind)
+    options = vars(parser.parse_args(arguments))
+    source = {name: options.pop(name) for name in ("model", "texts", "output", "recipe", "seed")}
+    changes = {name: value for name, value in options.items() if value is not None}
+    recipe = scaled({"dapt": DAPT, "tapt": TAPT}[source["recipe"]], **changes)
+    corpus = load_domain(source["texts"].name.split(".")[0], domain_file=str(source["texts"]))
+    adapted = adapt(source["model"], corpus, recipe, source["output"], seed=source["seed"])
+    print(f"wrote {adapted.path}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"error: {error}")

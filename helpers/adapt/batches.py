@@ -1,0 +1,127 @@
+"""What every update of masked-LM training reads: which windows, how masked, in which rows."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from helpers.adapt.masking import mask_tokens
+from helpers.adapt.recipe import Recipe
+from helpers.packing import Windows, fill_rows, pack, special_ids
+
+
+@dataclass(frozen=True)
+class Update:
+    """One optimiser update: packed and masked rows.
+
+    input_ids, position_ids, segments: [rows, row length] int64. chosen: [masked] indices into the flattened
+    rows, ascending. targets: [masked] true tokens. tokens: useful (not padding) tokens. epoch: of its last window.
+    """
+
+    input_ids: np.ndarray
+    position_ids: np.ndarray
+    segments: np.ndarray
+    chosen: np.ndarray
+    targets: np.ndarray
+    tokens: int
+    epoch: int
+
+    def split(self, rows: int, share: int = 0, shares: int = 1) -> Iterator["Update"]:
+        """The update in pieces of at most `rows` rows; `share` of `shares` processes takes every shares-th piece."""
+        length = self.input_ids.shape[1]
+        for start in range(share * rows, len(self.input_ids), shares * rows):
+            low, high = np.searchsorted(self.chosen, [start * length, (start + rows) * length])
+            part = slice(start, start + rows)
+            yield Update(
+                self.input_ids[part], self.position_ids[part], self.segments[part],
+                self.chosen[low:high] - start * length, self.targets[low:high],
+                int((self.segments[part] > 0).sum()), self.epoch,
+            )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The few facts about a tokenizer that batches need."""
+
+    size: int
+    mask_id: int
+    pad_id: int
+    special: tuple[int, ...]
+    position_offset: int
+
+    @classmethod
+    def of(cls, tokenizer, position_offset: int) -> "Vocabulary":
+        special = tuple(sorted({*tokenizer.all_special_ids, *special_ids(tokenizer)}))
+        return cls(len(tokenizer), tokenizer.mask_token_id, tokenizer.pad_token_id, special, position_offset)
+
+
+def full_sentences(windows: Windows, max_length: int) -> Windows:
+    """RoBERTa's FULL-SENTENCES packing: running text cut every max_length tokens, across documents.
+
+    Each document's closing token stays between it and the next; a window keeps one opening token.
+    """
+    keep = np.ones(len(windows.tokens), dtype=bool)
+    keep[windows.starts[:-1]] = False
+    text = np.asarray(windows.tokens)[keep]
+    opening = windows.tokens[windows.starts[0]]
+    pieces = [text[start : start + max_length - 1] for start in range(0, len(text), max_length - 1)]
+    tokens = np.concatenate([np.concatenate([[opening], piece]) for piece in pieces]).astype(text.dtype)
+    starts = np.concatenate([[0], np.cumsum([len(piece) + 1 for piece in pieces])]).astype(np.int64)
+    return Windows(tokens, starts, np.arange(len(pieces)))
+
+
+def mask_rows(
+    windows: Windows, chosen_windows, epoch, recipe: Recipe, vocabulary: Vocabulary, seed: int
+) -> tuple[Update, np.ndarray]:
+    """Some windows packed and masked, and the window each target stands in.
+
+    chosen_windows: [n] window indices. epoch: [n] the pass each is in. Masks depend on (seed, epoch, window,
+    position) only, so the same windows packed otherwise get the same masks.
+    """
+    chosen_windows, epoch = np.asarray(chosen_windows), np.asarray(epoch)
+    lengths = windows.lengths[chosen_windows]
+    picked = Windows(
+        np.concatenate([windows[w] for w in chosen_windows]),
+        np.concatenate([[0], np.cumsum(lengths)]),
+        chosen_windows,
+    )
+    rows = fill_rows(
+        picked, pack(lengths, recipe.max_length), recipe.max_length, vocabulary.pad_id, vocabulary.position_offset
+    )
+    cells = np.flatnonzero(rows.segments)
+    # which window each cell shows: the windows in the order they were laid, by their segment in the row
+    first_of_row = np.searchsorted(rows.row, np.arange(len(rows.segments)))
+    laid = first_of_row[cells // recipe.max_length] + rows.segments.reshape(-1)[cells] - 1
+    shown = rows.window[laid]
+    flat = rows.input_ids.reshape(-1)
+    masked, chosen = mask_tokens(
+        flat[cells], epoch[shown], chosen_windows[shown], rows.position_ids.reshape(-1)[cells] - vocabulary.position_offset,
+        seed=seed, probability=recipe.mask_probability, mask_id=vocabulary.mask_id,
+        vocabulary=vocabulary.size, special=vocabulary.special,
+    )  # fmt: skip
+    targets = flat[cells[chosen]]
+    flat[cells] = masked
+    update = Update(
+        rows.input_ids, rows.position_ids, rows.segments, cells[chosen], targets, len(cells), int(epoch.max(initial=0))
+    )
+    return update, chosen_windows[shown[chosen]]
+
+
+def updates(windows: Windows, recipe: Recipe, vocabulary: Vocabulary, seed: int, first: int = 0) -> Iterator[Update]:
+    """Updates `first`, first + 1, … of a run: every window once an epoch, in an order drawn for that epoch.
+
+    A run of E epochs ends with its last window, so the last update may be smaller.
+    """
+    n = len(windows)
+    steps = recipe.updates(n)
+    last_window = steps * recipe.batch_size if recipe.steps is not None else max(1, int(n * recipe.epochs))
+    orders: dict[int, np.ndarray] = {}
+    for step in range(first, steps):
+        stream = np.arange(step * recipe.batch_size, min((step + 1) * recipe.batch_size, last_window))
+        epochs, places = stream // n, stream % n
+        for epoch in np.unique(epochs):
+            if epoch not in orders:
+                orders = {k: v for k, v in orders.items() if k == epoch - 1}
+                orders[epoch] = np.random.default_rng((seed, int(epoch))).permutation(n)
+        chosen = np.array([orders[epoch][place] for epoch, place in zip(epochs, places, strict=True)])
+        yield mask_rows(windows, chosen, epochs, recipe, vocabulary, seed)[0]

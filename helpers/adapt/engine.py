@@ -1,0 +1,244 @@
+"""Masked-LM adaptation: DAPT and TAPT are two recipes of this one loop (the paper's sections 3 and 4)."""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+import torch
+import torch.nn.functional as F
+
+from helpers import compute
+from helpers.adapt import processes
+from helpers.adapt.batches import Update, Vocabulary, full_sentences, updates
+from helpers.adapt.model import MaskedLogits, load_masked_lm
+from helpers.adapt.recipe import Recipe
+from helpers.errors import UserError
+from helpers.packing import position_offset, tokenize
+
+COMPILE_ABOVE = 6e13  # multiplications: about ten minutes of two cores; below that compiling costs more than it saves
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """What an adaptation left: the Hugging Face folder, a row a report of its history, and its totals."""
+
+    path: Path
+    history: pd.DataFrame
+    summary: dict
+
+
+def adapt(
+    model: str | Path,
+    texts: Iterable[str],
+    recipe: Recipe,
+    output: str | Path,
+    *,
+    seed: int = 0,
+    general_texts: Iterable[str] | None = None,
+    checkpoint_seconds: float = 300,
+    compile: bool | None = None,
+    log: Callable[[str], None] = print,
+) -> Adapted:
+    """Continue masked-LM pretraining of `model` on `texts` and save the result in `output`.
+
+    model: 'mini', a hub name or a folder. texts: one string a document, read once. recipe: DAPT, TAPT or
+    your own. output: a Hugging Face folder to make; training state lies there in `checkpoint/` until the
+    end, and the same call resumes from it, to the same weights as an uninterrupted run. general_texts:
+    text to fit the masked-LM head on first, needed only for an encoder without one. compile: None compiles
+    long runs where a C++ compiler is found. Under torchrun every process shares the work.
+    Returns Adapted; raises UserError for a model that is no masked LM or a corpus without a token.
+    Paper: section 3.1 (DAPT), 4.1 (TAPT), Table 13.
+    """
+    output = Path(output)
+    group = processes.join()
+    net, tokenizer, untrained_head = load_masked_lm(model, recipe.dropout)
+    if untrained_head:
+        if general_texts is None:
+            raise UserError(f"model {model} has no masked-LM head: give general_texts to fit one on first")
+        log(f"{model}: no masked-LM head came with it; fitting one on general text first")
+        fitted = adapt(model_with_head(net, tokenizer, output), general_texts, HEAD, output / "head", seed=seed,
+                       checkpoint_seconds=checkpoint_seconds, compile=compile, log=log)  # fmt: skip
+        net, tokenizer, _ = load_masked_lm(fitted.path, recipe.dropout)
+    output.mkdir(parents=True, exist_ok=True)
+    windows = tokenize(texts, tokenizer, recipe.max_length, folder=group.own_folder(output))
+    if not len(windows):
+        raise UserError("the corpus holds no token: nothing to adapt to")
+    if recipe.packing == "full_sentences":
+        windows = full_sentences(windows, recipe.max_length)
+    steps = recipe.updates(len(windows))
+    documents = int(windows.document[-1]) + 1
+    run = _Run(net, tokenizer, recipe, steps, seed, compile, float(windows.starts[-1]) / len(windows), group)
+    first = run.restore(output / "checkpoint")
+    log(
+        f"{recipe.name}: {documents:,} documents, {len(windows):,} windows, {windows.starts[-1]:,} tokens; "
+        f"{steps:,} updates of {recipe.batch_size} = {steps * recipe.batch_size / len(windows):.1f} epochs; "
+        f"{run.describe()}" + (f"; resumed at update {first}" if first else "")
+    )
+    vocabulary = Vocabulary.of(tokenizer, position_offset(net))
+    saved = reported = time.perf_counter()
+    for step, update in enumerate(updates(windows, recipe, vocabulary, seed, first), start=first):
+        run.update(step, update)
+        now = time.perf_counter()
+        done = step + 1 == steps
+        if done or now - reported > 15 or step - first == 1:
+            reported = now
+            log(run.report(step))
+        if not done and now - saved > checkpoint_seconds:
+            saved = now
+            run.save(output / "checkpoint", step + 1)
+    summary = {
+        "documents": documents, "windows": len(windows), "corpus_tokens": int(windows.starts[-1]), "steps": steps,
+        "epochs": steps * recipe.batch_size / len(windows), "untrained_head": untrained_head, **run.totals(),
+    }  # fmt: skip
+    history = pd.DataFrame(run.history)
+    if group.rank == 0:
+        _save_model(net, tokenizer, output, recipe, history, summary, seed)
+    group.wait()
+    return Adapted(output, history, summary)
+
+
+HEAD = Recipe("head", learning_rate=5e-4, batch_size=64, steps=1500, max_length=128)
+
+
+def model_with_head(net, tokenizer, output: Path) -> Path:
+    """Save an encoder with its fresh masked-LM head, as the model that the head is fitted from."""
+    folder = output / "untrained"
+    net.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def _save_model(net, tokenizer, output: Path, recipe: Recipe, history, summary: dict, seed: int) -> None:
+    aside = output / "saving"
+    net.save_pretrained(aside)
+    tokenizer.save_pretrained(aside)
+    history.to_csv(aside / "history.csv", index=False)
+    facts = {"recipe": recipe.as_dict(), "seed": seed, "summary": summary, "versions": compute.versions()}
+    (aside / "adaptation.json").write_text(json.dumps(facts, indent=2))
+    for file in aside.iterdir():
+        os.replace(file, output / file.name)
+    for leftover in ("saving", "checkpoint", "untrained", "head", "tokens"):
+        shutil.rmtree(output / leftover, ignore_errors=True)
+
+
+class _Run:
+    """State of one training: model, optimiser, compiled step, progress."""
+
+    def __init__(self, net, tokenizer, recipe: Recipe, steps: int, seed: int, compile: bool | None, width: float, group):
+        self.net, self.recipe, self.steps, self.seed, self.group = net, recipe, steps, seed, group
+        self.device = compute.device()
+        net.to(self.device).train()
+        self.parameters = {name: p for name, p in net.named_parameters() if p.requires_grad}
+        plain = [p for name, p in self.parameters.items() if p.ndim < 2]  # bias and LayerNorm: no decay
+        decayed = [p for name, p in self.parameters.items() if p.ndim >= 2]
+        self.optimizer = torch.optim.AdamW(
+            [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}],
+            lr=recipe.learning_rate, betas=recipe.adam_betas, eps=recipe.adam_epsilon, fused=True,
+        )  # fmt: skip
+        # 2,048 tokens keep a core's cache warm; a GPU wants as many as fit
+        self.rows = max(1, (2048 if self.device.type == "cpu" else 65_536) // recipe.max_length)
+        # 6 multiplications a weight and token for forward and backward
+        planned = 6.0 * sum(p.numel() for p in decayed) * steps * recipe.batch_size * width
+        self.compiled = can_compile() and planned > COMPILE_ABOVE if compile is None else compile
+        masked_logits = MaskedLogits(net)
+        self.logits = torch.compile(masked_logits, dynamic=True) if self.compiled else masked_logits
+        self.history, self.tokens, self.seconds, self.recent = [], 0, 0.0, []
+
+    def describe(self) -> str:
+        path = "compiled" if self.compiled else "eager"
+        return f"{self.device.type}, {compute.precision(self.device)}, {path}, {self.group.size} process(es)"
+
+    def update(self, step: int, update: Update) -> None:
+        """One optimiser update: the mean loss over all its masked tokens, in as many pieces as needed."""
+        start = time.perf_counter()
+        # dropout's draws depend on the update and the process alone, so a resumed run repeats them
+        torch.manual_seed((self.seed * 1_000_003 + step) * 1_009 + self.group.rank)
+        total = max(1, len(update.targets))
+        loss = torch.zeros((), device=self.device)
+        for piece in update.split(self.rows, self.group.rank, self.group.size):
+            if len(piece.targets):
+                loss += self._backward(piece, total)
+        self.group.add_gradients(self.parameters.values())
+        torch.nn.utils.clip_grad_norm_(self.parameters.values(), self.recipe.clip)
+        for settings in self.optimizer.param_groups:
+            settings["lr"] = self.recipe.learning_rate_at(step, self.steps)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        value = self.group.add(loss).item()
+        if not value < float("inf"):
+            raise UserError(f"{self.recipe.name}: the loss became {value} at update {step}; try a lower learning rate")
+        self.tokens += update.tokens
+        self.seconds += time.perf_counter() - start
+        self.recent.append(value)
+        self.epoch = update.epoch
+
+    def _backward(self, piece: Update, total: int) -> torch.Tensor:
+        arrays = (piece.input_ids, piece.position_ids, piece.segments, piece.chosen, piece.targets)
+        *inputs, targets = (torch.from_numpy(a).to(self.device, non_blocking=True) for a in arrays)
+        with compute.autocast(self.device):
+            logits = self.logits(*inputs)
+        loss = F.cross_entropy(logits.float(), targets, reduction="sum") / total
+        loss.backward()
+        return loss.detach()
+
+    def report(self, step: int) -> str:
+        """Add a row to the history and say it in one line."""
+        loss = sum(self.recent) / len(self.recent)
+        rate = self.tokens / max(self.seconds, 1e-9)
+        left = self.seconds / (step + 1) * (self.steps - step - 1)
+        row = {"step": step + 1, "epoch": self.epoch, "tokens": self.tokens, "loss": loss,
+               "learning_rate": self.optimizer.param_groups[0]["lr"], "seconds": self.seconds}  # fmt: skip
+        self.history.append(row)
+        self.recent = []
+        return (
+            f"{self.recipe.name}: update {step + 1:,}/{self.steps:,}  loss {loss:.3f}  "
+            f"{rate:,.0f} tokens/s  {left / 60:.1f} min left"
+        )
+
+    def totals(self) -> dict:
+        return {"tokens": self.tokens, "seconds": self.seconds, "compiled": self.compiled,
+                "tokens_per_second": self.tokens / max(self.seconds, 1e-9), "precision": compute.precision(self.device),
+                "device": self.device.type, "final_loss": self.history[-1]["loss"]}  # fmt: skip
+
+    def save(self, folder: Path, step: int) -> None:
+        if self.group.rank == 0:
+            processes.save_checkpoint(folder, self.parameters, self.optimizer, step, self._progress())
+        self.group.wait()
+
+    def _progress(self) -> dict:
+        return {"tokens": self.tokens, "seconds": self.seconds, "recent": self.recent, "history": self.history,
+                "compiled": self.compiled}  # fmt: skip
+
+    def restore(self, folder: Path) -> int:
+        """The update to go on with: 0, or where the checkpoint in `folder` stands."""
+        if not (folder / "state.json").exists():
+            return 0
+        step, progress = processes.load_checkpoint(folder, self.parameters, self.optimizer)
+        self.tokens, self.seconds = progress["tokens"], progress["seconds"]
+        self.recent, self.history = progress["recent"], progress["history"]
+        if progress["compiled"] != self.compiled:  # the two paths round differently
+            self.compiled = progress["compiled"]
+            plain = getattr(self.logits, "_orig_mod", self.logits)
+            self.logits = torch.compile(plain, dynamic=True) if self.compiled else plain
+        return step
+
+
+def can_compile() -> bool:
+    """Whether torch.compile has what it needs here: Triton on a GPU, a C++ compiler on a CPU."""
+    if compute.device().type == "cuda":
+        return True
+    return any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "clang++"))
+
+
+def scaled(recipe: Recipe, **changes) -> Recipe:
+    """A recipe with some values changed; giving steps drops epochs and the other way round."""
+    if changes.get("steps") is not None:
+        changes["epochs"] = None
+    elif changes.get("epochs") is not None:
+        changes["steps"] = None
+    return replace(recipe, **changes)

@@ -1,0 +1,201 @@
+"""Making `mini`, the small RoBERTa that comes with this package: `python -m helpers.adapt.mini --texts FILE`.
+
+A transformer started from small random numbers predicts word frequencies alone for its first millions of
+tokens, because attention must find out where its neighbours are before anything can be learnt from them.
+On two cores those millions are the whole budget. `initial_model` therefore writes what is known beforehand
+into the starting weights of an ordinary RobertaForMaskedLM: word vectors from the corpus's own
+co-occurrence counts, sinusoidal positions, and heads that look at given distances. Training changes all of it.
+"""
+
+import gzip
+import json
+import math
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+import typer
+
+from helpers.adapt.engine import adapt
+from helpers.adapt.loss import loss_interval, masked_lm_loss
+from helpers.adapt.recipe import Recipe
+from helpers.packing import Windows, tokenize
+from helpers.paths import MODELS
+
+VOCABULARY = 8192
+LAYERS, WIDTH, HEADS = 4, 192, 6
+POSITION_WIDTH = 32  # dimensions that carry the position at the start; the others carry the word
+SCALE = 0.04  # size of an embedding's entries; the first LayerNorm brings them to 1
+SHARPNESS = 2.0  # queries and keys of a head that looks at a distance: 4x this in its logit, over sqrt(32)
+# the distance each head of each layer looks at first; None leaves it random
+DISTANCES = ((-1, 1, -2, 2, -3, 3), (-1, 1, -2, 2, None, None), (-1, 1, None, None, None, None), (None,) * 6)
+CO_OCCURRENCE = {1: 1.0, 2: 0.8, 3: 0.6, 4: 0.4, 5: 0.3}  # distance -> weight of a pair of tokens
+
+RECIPE = Recipe(
+    "mini", learning_rate=2e-3, batch_size=36, steps=4000, mask_probability=0.25, max_length=128, dropout=0.0
+)
+
+
+def train_tokenizer(texts: Iterable[str], folder: Path) -> None:
+    """Train a byte-level BPE of VOCABULARY tokens as RoBERTa's and save it in `folder`."""
+    from tokenizers import ByteLevelBPETokenizer
+    from transformers import RobertaTokenizerFast
+
+    bpe = ByteLevelBPETokenizer()
+    bpe.train_from_iterator(
+        texts, vocab_size=VOCABULARY, min_frequency=2, special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    )
+    with tempfile.TemporaryDirectory() as scratch:
+        bpe.save_model(scratch)
+        RobertaTokenizerFast.from_pretrained(scratch, model_max_length=512).save_pretrained(folder)
+
+
+def word_vectors(windows: Windows, width: int, seed: int = 0) -> np.ndarray:
+    """[vocabulary, width] vectors of unit mean square per entry, from co-occurrence counts.
+
+    The positive pointwise mutual information of tokens up to five apart, context counts to the power 3/4,
+    cut to its `width` largest singular vectors (Levy and Goldberg 2014).
+    """
+    from sklearn.utils.extmath import randomized_svd
+
+    tokens = np.asarray(windows.tokens, dtype=np.int64)
+    counts = np.zeros(VOCABULARY * VOCABULARY, dtype=np.float32)
+    for distance, weight in CO_OCCURRENCE.items():
+        left, right = tokens[:-distance], tokens[distance:]
+        ordinary = (left > 4) & (right > 4)  # ids 0 to 4 are the special tokens
+        pairs, number = np.unique(left[ordinary] * VOCABULARY + right[ordinary], return_counts=True)
+        counts[pairs] += weight * number
+    counts = counts.reshape(VOCABULARY, VOCABULARY)
+    counts += counts.T
+    row = counts.sum(axis=1) + 1
+    context = row**0.75 / (row**0.75).sum()
+    seen = counts > 0
+    counts[seen] = np.maximum(np.log(counts[seen] / np.outer(row, context)[seen]), 0)
+    left, values, _ = randomized_svd(counts, width, random_state=seed, n_iter=3)
+    vectors = left * np.sqrt(values)
+    vectors *= math.sqrt(width) / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
+    vectors[:5] = np.random.default_rng(seed).normal(size=(5, width))
+    return vectors.astype(np.float32)
+
+
+def initial_model(windows: Windows, seed: int = 0):
+    """A RobertaForMaskedLM that knows word frequencies, word similarity and where its neighbours are."""
+    from transformers import RobertaConfig, RobertaForMaskedLM
+
+    torch.manual_seed(seed)
+    model = RobertaForMaskedLM(
+        RobertaConfig(
+            vocab_size=VOCABULARY, hidden_size=WIDTH, num_hidden_layers=LAYERS, num_attention_heads=HEADS,
+            intermediate_size=4 * WIDTH, max_position_embeddings=514, type_vocab_size=1, pad_token_id=1,
+            bos_token_id=0, eos_token_id=2, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+        )
+    )  # fmt: skip
+    frequency = np.bincount(np.asarray(windows.tokens), minlength=VOCABULARY) + 1.0
+    words = WIDTH - POSITION_WIDTH
+    waves = 2.0 * 0.01 ** (torch.arange(POSITION_WIDTH // 2) / (POSITION_WIDTH // 2 - 1))  # radians a position
+    angle = torch.arange(514)[:, None] * waves
+    positions = math.sqrt(2) * torch.cat([angle.sin(), angle.cos()], dim=1)
+    with torch.no_grad():
+        model.lm_head.bias.copy_(torch.from_numpy(np.log(frequency / frequency.sum())))
+        model.lm_head.dense.weight.normal_(std=WIDTH**-0.5)
+        embeddings = model.roberta.embeddings
+        for table in (embeddings.word_embeddings, embeddings.position_embeddings, embeddings.token_type_embeddings):
+            table.weight.zero_()
+        embeddings.word_embeddings.weight[:, :words] = SCALE * torch.from_numpy(word_vectors(windows, words, seed))
+        embeddings.position_embeddings.weight[:, words:] = SCALE * positions
+        embeddings.word_embeddings.weight[1] = embeddings.position_embeddings.weight[1] = 0  # padding
+        for layer, distances in zip(model.roberta.encoder.layer, DISTANCES, strict=True):
+            _initial_layer(layer, distances, waves)
+    return model
+
+
+def _initial_layer(layer, distances, waves: torch.Tensor) -> None:
+    attention = layer.attention.self
+    attention.value.weight.normal_(std=WIDTH**-0.5)
+    layer.intermediate.dense.weight.normal_(std=WIDTH**-0.5)
+    # half of unit size: what a block adds starts smaller than what it passes on
+    for weight in (attention.query.weight, attention.key.weight, layer.attention.output.dense.weight):
+        weight.normal_(std=0.5 * WIDTH**-0.5)
+    layer.output.dense.weight.normal_(std=0.5 * (4 * WIDTH) ** -0.5)
+    size, half, words = WIDTH // HEADS, POSITION_WIDTH // 2, WIDTH - POSITION_WIDTH
+    for head, distance in enumerate(distances):
+        if distance is None:
+            continue
+        # sin w(p + d) = sin wp cos wd + cos wp sin wd: the query is the position turned by d, the key is the position
+        cosine, sine = torch.diag((waves * distance).cos()), torch.diag((waves * distance).sin())
+        turn = torch.cat([torch.cat([cosine, sine], dim=1), torch.cat([-sine, cosine], dim=1)])
+        rows = slice(head * size, (head + 1) * size)
+        attention.query.weight[rows], attention.key.weight[rows] = 0, 0
+        attention.query.weight[rows, words:][: 2 * half] = SHARPNESS * turn
+        attention.key.weight[rows, words:][: 2 * half] = SHARPNESS * torch.eye(2 * half)
+
+
+def _read(path: Path) -> tuple[list[str], list[str]]:
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
+    return [row["text"] for row in rows], [row.get("src", "text") for row in rows]
+
+
+def main(
+    texts: Path = typer.Option(..., help="general text, JSON lines with `text` and, if you have it, `src`"),
+    output: Path = typer.Option(MODELS / "mini", help="the Hugging Face folder to make"),
+    work: Path = typer.Option(Path("mini-work"), help="where training state lies; the same call resumes"),
+    steps: int = typer.Option(RECIPE.steps, help="updates"),
+    heldout_every: int = typer.Option(50, help="every n-th document is held out"),
+) -> None:
+    """Train `mini` from text alone, resumable, and write its model card."""
+    from transformers import AutoTokenizer
+
+    documents, sources = _read(texts)
+    train = [text for i, text in enumerate(documents) if i % heldout_every]
+    work.mkdir(parents=True, exist_ok=True)
+    start = work / "initial"
+    if not (start / "config.json").exists():
+        train_tokenizer(train, start)
+        windows = tokenize(train, AutoTokenizer.from_pretrained(start), RECIPE.max_length)
+        initial_model(windows).save_pretrained(start)
+    recipe = Recipe(**{**RECIPE.as_dict(), "steps": steps})
+    adapted = adapt(start, train, recipe, work / "trained", seed=0, compile=True, log=lambda line: print(line, flush=True))
+    rows = []
+    for source in sorted(set(sources)):
+        held = [text for i, text in enumerate(documents) if not i % heldout_every and sources[i] == source]
+        found = loss_interval(masked_lm_loss(adapted.path, held, max_length=RECIPE.max_length))
+        rows.append({"source": source, **found})
+    output.mkdir(parents=True, exist_ok=True)
+    for file in adapted.path.iterdir():
+        if file.is_file() and file.name != "adaptation.json":
+            shutil.copy(file, output / file.name)
+    (output / "README.md").write_text(model_card(recipe, adapted.summary, adapted.history, rows))
+    print(f"wrote {output}")
+
+
+def model_card(recipe: Recipe, summary: dict, history, losses: list[dict]) -> str:
+    """The model card: what it was trained on, for how long, and its held-out masked-LM loss by source."""
+    curve = history.iloc[np.unique(np.geomspace(1, len(history), 12).astype(int)) - 1]
+    lines = [
+        "# mini", "",
+        f"A RoBERTa of {LAYERS} layers, {WIDTH} wide, {HEADS} heads, with a byte-level BPE of {VOCABULARY:,} tokens, "
+        "for machines without a model hub. Trained by this repository's own code; no weights of others are in it.", "",
+        "Text: general English, mostly public-domain books, with newswire, broadcast transcripts, the Brown corpus, "
+        "speeches and Wikipedia paragraphs. It is disjoint from the `generic` and `news` samples.", "",
+        f"Training: {summary['documents']:,} documents, {summary['corpus_tokens']:,} tokens; {summary['steps']:,} updates "
+        f"of {recipe.batch_size} windows of at most {recipe.max_length} tokens, {summary['tokens']:,} tokens seen "
+        f"({summary['epochs']:.2f} epochs), {recipe.mask_probability:.0%} masked, peak learning rate "
+        f"{recipe.learning_rate:g}, {summary['precision']} products, {summary['seconds'] / 60:.0f} minutes on "
+        f"{summary['device']}. The starting weights are described in `helpers/adapt/mini.py`.", "",
+        f"Positions beyond {recipe.max_length} were never trained.", "",
+        "Make it again: `python -m helpers.adapt.mini --texts FILE` (JSON lines with `text` and `src`).", "",
+        "## Held-out masked-LM loss (15 % masked, nats a masked token, mean over documents)", "",
+        "| source | loss | 95 % interval | documents |", "|---|---|---|---|",
+        *(f"| {r['source']} | {r['loss']:.3f} | {r['low']:.3f} to {r['high']:.3f} | {r['n']:,} |" for r in losses), "",
+        "## Learning curve (training loss)", "", "| tokens | loss |", "|---|---|",
+        *(f"| {row.tokens:,.0f} | {row.loss:.3f} |" for row in curve.itertuples()), "",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    typer.run(main)

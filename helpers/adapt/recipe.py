@@ -1,0 +1,68 @@
+"""Recipes: what DAPT and TAPT do, as plain values (the paper's section 3.1, 4.1 and Table 13)."""
+
+from dataclasses import asdict, dataclass, replace
+
+from helpers.errors import UserError
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How masked-LM training goes on. The defaults are the paper's (Table 13).
+
+    name: what the run is called. learning_rate: peak, reached after `warmup` (share of all updates) and
+    falling linearly to 0. batch_size: sequences (windows of at most max_length tokens) an update, however
+    many pieces the machine computes it in. steps or epochs: exactly one of the two. clip: largest gradient
+    norm. mask_probability: share of tokens to predict; of those 80 % become the mask token, 10 % a random
+    token, 10 % stay. packing: 'documents' keeps every document by itself; 'full_sentences' is RoBERTa's
+    own, running text cut every max_length tokens across documents. dropout: None keeps the model's own.
+    """
+
+    name: str
+    learning_rate: float
+    batch_size: int
+    steps: int | None = None
+    epochs: float | None = None
+    warmup: float = 0.06
+    weight_decay: float = 0.01
+    adam_betas: tuple[float, float] = (0.9, 0.98)
+    adam_epsilon: float = 1e-6
+    clip: float = 1.0
+    mask_probability: float = 0.15
+    max_length: int = 512
+    packing: str = "documents"
+    dropout: float | None = None
+
+    def __post_init__(self):
+        if (self.steps is None) == (self.epochs is None):
+            raise UserError(f"recipe {self.name}: give either steps or epochs, not both or none")
+        if self.packing not in ("documents", "full_sentences"):
+            raise UserError(f"recipe {self.name}: packing {self.packing!r} is neither documents nor full_sentences")
+        if not 0 < self.mask_probability < 1 or self.batch_size < 1 or self.learning_rate <= 0:
+            raise UserError(f"recipe {self.name}: mask_probability, batch_size or learning_rate is out of range")
+
+    def updates(self, windows: int) -> int:
+        """Optimiser updates over a corpus of that many windows; at least 1."""
+        if self.steps is not None:
+            return self.steps
+        return max(1, -(-int(windows * self.epochs) // self.batch_size))
+
+    def learning_rate_at(self, step: int, steps: int) -> float:
+        """Learning rate of update `step` (0 .. steps-1): linear warm-up, then linear decay to 0."""
+        warm = max(1, round(self.warmup * steps))
+        if step < warm:
+            return self.learning_rate * (step + 1) / warm
+        return self.learning_rate * (steps - step) / max(1, steps - warm)
+
+    def as_dict(self) -> dict:
+        """The recipe as JSON-ready values: what a stored checkpoint is keyed by."""
+        return asdict(self)
+
+
+DAPT = Recipe("dapt", learning_rate=5e-4, batch_size=2048, steps=12_500)
+TAPT = Recipe("tapt", learning_rate=1e-4, batch_size=256, epochs=100)
+SMALL_TASK = 5000  # examples; the paper's bound between its two TAPT batches
+
+
+def tapt_recipe(examples: int) -> Recipe:
+    """The paper's TAPT for a task of that many training examples: batch 256 at 1e-4 below 5K, else 2048 at 5e-4."""
+    return TAPT if examples < SMALL_TASK else replace(TAPT, batch_size=2048, learning_rate=5e-4)

@@ -1,0 +1,204 @@
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+
+from helpers.adapt import Recipe, adapt, load_masked_lm, loss_interval, loss_matrix, masked_lm_loss
+from helpers.adapt.batches import Vocabulary, full_sentences, mask_rows, updates
+from helpers.adapt.model import MaskedLogits
+from helpers.errors import UserError
+from helpers.packing import position_offset, tokenize
+
+RECIPE = Recipe("test", learning_rate=1e-3, batch_size=16, steps=12, max_length=32)
+
+
+@pytest.fixture(autouse=True)
+def plain_cpu(monkeypatch):
+    """fp32 on the CPU, so that equality means the computation and not the rounding."""
+    monkeypatch.setenv("DSP_PRECISION", "fp32")
+    monkeypatch.setenv("DSP_DEVICE", "cpu")
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def loaded(tiny, texts):
+    net, tokenizer, _ = load_masked_lm(tiny)
+    windows = tokenize(texts, tokenizer, 32)
+    return net.eval(), windows, Vocabulary.of(tokenizer, position_offset(net))
+
+
+def weights(folder):
+    return load_file(f"{folder}/model.safetensors")
+
+
+def same(a, b, tolerance=0.0):
+    return all(torch.allclose(a[name], b[name], rtol=0, atol=tolerance) for name in a)
+
+
+def test_packed_loss_equals_hugging_faces_own_on_the_same_masks(loaded):
+    net, windows, vocabulary = loaded
+    update, owner = mask_rows(windows, np.arange(40), np.zeros(40, np.int64), RECIPE, vocabulary, seed=3)
+    with torch.inference_mode():
+        expected = []
+        for window in range(40):
+            tokens = windows[window].astype(np.int64)
+            one, mine = mask_rows(windows, [window], [0], RECIPE, vocabulary, seed=3)
+            labels = np.full(len(tokens), -100)
+            labels[one.chosen] = one.targets
+            if len(one.chosen):
+                ids = torch.from_numpy(one.input_ids[:, : len(tokens)])
+                out = net(input_ids=ids, attention_mask=torch.ones_like(ids), labels=torch.from_numpy(labels)[None])
+                expected.append((window, out.loss.item()))
+        arrays = (update.input_ids, update.position_ids, update.segments, update.chosen)
+        logits = MaskedLogits(net)(*(torch.from_numpy(a) for a in arrays))
+        losses = F.cross_entropy(logits, torch.from_numpy(update.targets), reduction="none").numpy()
+    for window, loss in expected:
+        assert losses[owner == window].mean() == pytest.approx(loss, abs=1e-5)
+
+
+def test_changing_one_document_changes_no_others_loss(tiny, texts):
+    changed = [texts[0], "gene cell gene cell", *texts[2:40]]
+    before = masked_lm_loss(tiny, texts[:40], max_length=32).set_index("document")["loss"]
+    after = masked_lm_loss(tiny, changed, max_length=32).set_index("document")["loss"]
+    others = before.index.intersection(after.index).difference([1])
+    assert len(others) > 30
+    assert np.abs(before[others] - after[others]).max() < 1e-5
+
+
+def test_updates_read_every_window_once_an_epoch(loaded):
+    _, windows, vocabulary = loaded
+    recipe = Recipe("test", learning_rate=1.0, batch_size=30, epochs=2, max_length=32)
+    made = list(updates(windows, recipe, vocabulary, seed=0))
+    assert len(made) == recipe.updates(len(windows)) == -(-2 * len(windows) // 30)
+    assert sum(update.tokens for update in made) == 2 * windows.starts[-1]
+
+
+def test_pieces_of_an_update_add_up_to_it(loaded):
+    _, windows, vocabulary = loaded
+    update, _ = mask_rows(windows, np.arange(50), np.zeros(50, np.int64), RECIPE, vocabulary, seed=0)
+    pieces = list(update.split(3))
+    assert sum(p.tokens for p in pieces) == update.tokens
+    assert np.concatenate([p.targets for p in pieces]).tolist() == update.targets.tolist()
+    shares = [p for share in range(2) for p in update.split(3, share, 2)]
+    assert sorted(np.concatenate([p.targets for p in shares])) == sorted(update.targets)
+
+
+def test_adaptation_lowers_the_loss_on_its_text_and_saves_a_plain_folder(tiny, texts, tmp_path):
+    recipe = Recipe("dapt", learning_rate=3e-3, batch_size=32, steps=40, max_length=32)
+    lines = []
+    adapted = adapt(tiny, texts[:150], recipe, tmp_path / "out", log=lines.append)
+    before = loss_interval(masked_lm_loss(tiny, texts[150:], max_length=32))
+    after = loss_interval(masked_lm_loss(adapted.path, texts[150:], max_length=32))
+    assert after["loss"] < before["low"]
+    assert adapted.history["loss"].iloc[-1] < adapted.history["loss"].iloc[0]
+    assert adapted.summary["documents"] == 150 and adapted.summary["steps"] == 40
+    assert "40 updates" in lines[0]
+    from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+    AutoTokenizer.from_pretrained(adapted.path)
+    loaded = AutoModelForMaskedLM.from_pretrained(adapted.path)
+    assert loaded.config.num_hidden_layers == 2
+    assert not [p for p in adapted.path.iterdir() if p.is_dir()]
+    assert json.loads((adapted.path / "adaptation.json").read_text())["recipe"]["steps"] == 40
+
+
+def test_a_resumed_run_ends_with_the_same_weights_bit_for_bit(tiny, texts, tmp_path):
+    adapt(tiny, texts, RECIPE, tmp_path / "whole", log=lambda line: None)
+
+    class Killed(Exception):
+        pass
+
+    def die(line):
+        if "update 7/" in line or (tmp_path / "cut" / "checkpoint").exists():
+            raise Killed
+
+    with pytest.raises(Killed):
+        adapt(tiny, texts, RECIPE, tmp_path / "cut", checkpoint_seconds=0, log=die)
+    assert (tmp_path / "cut" / "checkpoint" / "state.json").exists()
+    lines = []
+    adapt(tiny, texts, RECIPE, tmp_path / "cut", log=lines.append)
+    assert "resumed at update" in lines[0]
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "cut"))
+
+
+def test_a_seed_fixes_the_weights_and_another_changes_them(tiny, texts, tmp_path):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        adapt(tiny, texts[:40], RECIPE, tmp_path / name, seed=seed, log=lambda line: None)
+    assert same(weights(tmp_path / "a"), weights(tmp_path / "b"))
+    assert not same(weights(tmp_path / "a"), weights(tmp_path / "c"))
+
+
+def test_two_processes_end_with_the_weights_of_one(tiny, texts, tmp_path):
+    from helpers.adapt.__main__ import main
+
+    corpus = tmp_path / "corpus.jsonl"
+    corpus.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts[:120]))
+    arguments = ["--model", tiny, "--texts", str(corpus), "--recipe", "dapt", "--steps", "6", "--batch-size", "90",
+                 "--max-length", "32", "--dropout", "0"]  # fmt: skip
+    main([*arguments, "--output", str(tmp_path / "one")])
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "DSP_PRECISION": "fp32"}
+    subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0", "-m",
+         "helpers.adapt", *arguments, "--output", str(tmp_path / "two")],
+        env=environment, check=True, capture_output=True, timeout=240,
+    )  # fmt: skip
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    assert same(one, two, tolerance=1e-5)
+    assert not same(one, weights(tiny), tolerance=1e-5)
+
+
+def test_full_sentences_keeps_all_text_and_fills_windows(loaded):
+    _, windows, _ = loaded
+    packed = full_sentences(windows, 32)
+    assert (packed.lengths[:-1] == 32).all()
+    assert (packed.tokens[packed.starts[:-1]] == windows.tokens[0]).all()
+    dropped = np.ones(len(packed.tokens), bool)
+    dropped[packed.starts[:-1]] = False
+    original = np.ones(len(windows.tokens), bool)
+    original[windows.starts[:-1]] = False
+    assert (packed.tokens[dropped] == np.asarray(windows.tokens)[original]).all()
+
+
+def test_loss_matrix_has_a_row_a_pair_and_intervals_hold_the_mean(tiny, texts):
+    table = loss_matrix({"base": tiny}, {"one": texts[:30], "two": texts[30:60]}, max_length=32)
+    assert table[["model", "sample"]].to_numpy().tolist() == [["base", "one"], ["base", "two"]]
+    assert ((table["low"] <= table["loss"]) & (table["loss"] <= table["high"])).all()
+
+
+def test_a_model_that_is_no_masked_lm_is_refused_in_one_line(tmp_path):
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    GPT2LMHeadModel(GPT2Config(vocab_size=50, n_layer=1, n_head=1, n_embd=8)).save_pretrained(tmp_path / "gpt")
+    (tmp_path / "empty").mkdir()
+    for path in (tmp_path / "gpt", tmp_path / "empty", tmp_path / "nowhere"):
+        with pytest.raises(UserError, match="give BASE_MODEL=mini") as caught:
+            load_masked_lm(path)
+        assert "\n" not in str(caught.value)
+
+
+def test_an_encoder_without_a_head_gets_one_fitted_and_says_so(tiny, texts, tmp_path, monkeypatch):
+    import helpers.adapt.engine as engine
+    from transformers import AutoTokenizer, RobertaModel
+
+    RobertaModel.from_pretrained(tiny, add_pooling_layer=False).save_pretrained(tmp_path / "encoder")
+    AutoTokenizer.from_pretrained(tiny).save_pretrained(tmp_path / "encoder")
+    with pytest.raises(UserError, match="give general_texts"):
+        adapt(tmp_path / "encoder", texts, RECIPE, tmp_path / "out", log=lambda line: None)
+    monkeypatch.setattr(engine, "HEAD", Recipe("head", learning_rate=1e-3, batch_size=16, steps=3, max_length=32))
+    lines = []
+    adapted = adapt(
+        tmp_path / "encoder", texts[:60], RECIPE, tmp_path / "out", general_texts=texts[60:], log=lines.append
+    )
+    assert "no masked-LM head" in lines[0]
+    assert adapted.summary["untrained_head"]
+
+
+def test_text_without_a_token_is_refused(tiny, tmp_path):
+    with pytest.raises(UserError, match="no token"):
+        adapt(tiny, ["", ""], RECIPE, tmp_path / "out", log=lambda line: None)

@@ -1,0 +1,32 @@
+import pytest
+
+from helpers.adapt import DAPT, TAPT, Recipe, scaled, tapt_recipe
+from helpers.errors import UserError
+
+
+def test_the_papers_values():
+    assert (DAPT.steps, DAPT.batch_size, DAPT.learning_rate) == (12_500, 2048, 5e-4)
+    assert (TAPT.epochs, TAPT.batch_size, TAPT.learning_rate) == (100, 256, 1e-4)
+    assert (tapt_recipe(4999).batch_size, tapt_recipe(4999).learning_rate) == (256, 1e-4)
+    assert (tapt_recipe(5000).batch_size, tapt_recipe(5000).learning_rate) == (2048, 5e-4)
+
+
+def test_updates_match_the_arithmetic_of_table_9():
+    # 500 documents, 100 epochs, batch 256: the paper prints 0.2K steps; 185K documents at 2048: 9.0K
+    assert TAPT.updates(500) == 196
+    assert tapt_recipe(185_000).updates(185_000) == pytest.approx(9_034, abs=1)
+
+
+def test_learning_rate_warms_up_linearly_and_falls_to_nearly_zero():
+    recipe = Recipe("r", learning_rate=1.0, batch_size=1, steps=100)
+    rates = [recipe.learning_rate_at(step, 100) for step in range(100)]
+    assert rates[:6] == pytest.approx([1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1.0])
+    assert rates[6] == pytest.approx(1.0) and rates[-1] == pytest.approx(1 / 94)
+    assert max(rates) == 1.0
+
+
+def test_steps_and_epochs_exclude_each_other():
+    with pytest.raises(UserError, match="either steps or epochs"):
+        Recipe("r", learning_rate=1.0, batch_size=1, steps=1, epochs=1)
+    assert scaled(DAPT, epochs=2).steps is None
+    assert scaled(TAPT, steps=5).epochs is None
