@@ -13,6 +13,8 @@ _WHERE = {
     "VampireConfig": "vampire_config", "MENDED": "vampire_config", "FAITHFUL": "vampire_config",
     "QUIRKS": "vampire_config", "neighbours": "neighbours", "recall": "neighbours", "SELECTORS": "rivals",
     "Selection": "pool", "select_text": "pool", "join_with_task": "pool", "holds_any": "exclusion",
+    "kl_reduction": "ngrams", "neighbours_table": "views", "map_2d": "views", "selection_overlap": "views",
+    "word_cover": "views", "compare_selections": "views",
 }  # fmt: skip
 __all__ = sorted(_WHERE)
 

@@ -156,7 +156,7 @@ class Found:
 
 def deepen(search: Callable[[int], tuple[np.ndarray, np.ndarray]], k: int, budget: int | None, pool: int):
     """Neighbours from `search(width)`: width k, or as wide as `budget` distinct pool rows need."""
-    width = k
+    width = k if budget is None else 2 * k
     while True:
         indices, similarities = search(min(width, pool))
         if budget is None or width >= pool or len(np.unique(indices[indices >= 0])) >= min(budget, pool):

@@ -1,10 +1,27 @@
-"""Ways to select text, all behind one signature: SELECTORS[name](task, pool, k, seed, ...) -> Found."""
+"""Ways to select text, all behind one signature: SELECTORS[name](task, pool, k, seed, ...) -> Found.
+
+vampire, tfidf, bm25 and embedding look for each task text's own neighbours; moore_lewis and dsir rank the
+pool once against the task as a whole; random looks at nothing.
+"""
+
+from collections.abc import Callable
 
 import numpy as np
+from scipy import sparse
 
 from helpers.errors import UserError
 from helpers.select.neighbours import neighbours
+from helpers.select.ngrams import bigram_entropy, feature_log_ratio
 from helpers.select.pool import Found, deepen
+from helpers.select.words import (
+    ANY_WORD,
+    CONTENT_WORD,
+    count_rows,
+    inverse_document_frequency,
+    stop_words,
+    tokenize,
+    unit_rows,
+)
 
 
 def vampire(task, pool, k, seed, *, budget, model, log, config=None, backend="exact", **changes) -> Found:
@@ -27,10 +44,121 @@ def random(task, pool, k, seed, *, budget, model, log) -> Found:
     draw = np.random.default_rng([seed, 2])
     if budget is not None:
         chosen = draw.permutation(len(pool))[:budget]
-        return Found(ranking=chosen, scores=np.full(len(chosen), np.nan))
-    width = min(k, len(pool))
-    indices = np.stack([draw.choice(len(pool), width, replace=False) for _ in task])
-    return Found(ranking=np.unique(indices), scores=np.full(len(np.unique(indices)), np.nan))
+    else:
+        width = min(k, len(pool))
+        chosen = np.unique(np.stack([draw.choice(len(pool), width, replace=False) for _ in task]))
+    return Found(ranking=chosen, scores=np.full(len(chosen), np.nan))
 
 
-SELECTORS = {"vampire": vampire, "random": random}
+def tfidf(task, pool, k, seed, *, budget, model, log) -> Found:
+    """Cosine of TF-IDF rows over every content word of the pool."""
+    pool_counts, task_counts = _counts(pool, task)
+    idf = sparse.diags(inverse_document_frequency(pool_counts))
+    return _sparse_neighbours(unit_rows((task_counts @ idf).tocsr()), unit_rows((pool_counts @ idf).tocsr()), k, budget)
+
+
+def bm25(task, pool, k, seed, *, budget, model, log, k1: float = 1.2, b: float = 0.75) -> Found:
+    """BM25, the task text's distinct content words as the query (Robertson and Zaragoza 2009, idf never negative)."""
+    pool_counts, task_counts = _counts(pool, task)
+    holding = np.bincount(pool_counts.indices, minlength=pool_counts.shape[1])
+    idf = np.log1p((len(pool) - holding + 0.5) / (holding + 0.5))
+    lengths = np.asarray(pool_counts.sum(axis=1)).ravel()
+    norm = k1 * (1 - b + b * lengths / max(lengths.mean(), 1e-12))
+    tf = pool_counts.data
+    saturated = tf * (k1 + 1) / (tf + np.repeat(norm, np.diff(pool_counts.indptr))) * idf[pool_counts.indices]
+    weighed = sparse.csr_matrix((saturated, pool_counts.indices, pool_counts.indptr), pool_counts.shape)
+    return _sparse_neighbours((task_counts > 0).astype(np.float32), weighed.astype(np.float32), k, budget)
+
+
+def moore_lewis(task, pool, k, seed, *, budget, model, log) -> Found:
+    """Cross-entropy difference (Moore and Lewis 2010): bits a word under the pool's bigrams less the task's.
+
+    The pool's model is trained on a sample with about as many words as the task has; words outside the task's
+    vocabulary are one unknown word to both.
+    """
+    draw = np.random.default_rng([seed, 3])
+    numbers: dict[str, int] = {}
+    task_tokens = tokenize(task, ANY_WORD, numbers=numbers)
+    pool_tokens = tokenize(pool, ANY_WORD, numbers=numbers, grow=False, unknown=len(numbers))
+    order = draw.permutation(len(pool))
+    count = max(1, int(np.searchsorted(np.cumsum(pool_tokens.lengths[order]), len(task_tokens.ids))) + 1)
+    words = len(numbers) + 1
+    gain = bigram_entropy(pool_tokens, pool_tokens.take(np.sort(order[:count])), words)
+    gain -= bigram_entropy(pool_tokens, task_tokens, words)
+    return _ranked(gain, k * len(task), budget)
+
+
+def dsir(task, pool, k, seed, *, budget, model, log, buckets: int = 10_000) -> Found:
+    """Data selection by importance resampling (Xie et al. 2023): hashed words and word pairs, Gumbel top-k."""
+    draw = np.random.default_rng([seed, 4])
+    weight = feature_log_ratio(pool, task, buckets)
+    return _ranked(weight + draw.gumbel(size=len(weight)), k * len(task), budget, scores=weight)
+
+
+def embedding(
+    task, pool, k, seed, *, budget, model, log, max_length: int = 128, batch_size: int = 64, backend="exact"
+) -> Found:
+    """Cosine of the base model's last hidden states, mean over tokens; `model` is its folder or name."""
+    if not model:
+        raise UserError("selector 'embedding' needs the base model: pass model='its folder or name'.")
+    from helpers.select.encoder import mean_pooled
+
+    queries, vectors = (mean_pooled(texts, model, max_length, batch_size) for texts in (task, pool))
+    indices, similarities = deepen(
+        lambda width: neighbours(queries, vectors, width, backend=backend), k, budget, len(pool)
+    )
+    return Found(indices, similarities)
+
+
+SELECTORS: dict[str, Callable[..., Found]] = {
+    "vampire": vampire, "random": random, "tfidf": tfidf, "bm25": bm25, "moore_lewis": moore_lewis, "dsir": dsir,
+    "embedding": embedding,
+}  # fmt: skip
+
+
+def _counts(pool, task) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+    """Content-word counts of the pool and, over the pool's words, of the task."""
+    numbers: dict[str, int] = {}
+    pool_tokens = tokenize(pool, CONTENT_WORD, stop=stop_words(), numbers=numbers)
+    task_tokens = tokenize(task, CONTENT_WORD, numbers=numbers, grow=False)
+    if not numbers:
+        raise UserError("domain_sentences: no word of 3 to 30 letters in any of them; nothing to compare by.")
+    return count_rows(pool_tokens, len(numbers)), count_rows(task_tokens, len(numbers))
+
+
+def _sparse_neighbours(queries: sparse.csr_matrix, pool: sparse.csr_matrix, k: int, budget: int | None) -> Found:
+    """Neighbours by the dot product of non-negative sparse rows; texts that share no word follow by index."""
+    transposed = pool.T.tocsr()
+
+    def search(width: int):
+        indices = np.empty((queries.shape[0], width), np.int64)
+        scores = np.zeros((queries.shape[0], width), np.float32)
+        for row in range(queries.shape[0]):
+            first, last = queries.indptr[row], queries.indptr[row + 1]
+            total = np.zeros(pool.shape[0])
+            for word, value in zip(queries.indices[first:last], queries.data[first:last], strict=True):
+                a, b = transposed.indptr[word], transposed.indptr[word + 1]
+                total[transposed.indices[a:b]] += value * transposed.data[a:b]
+            touched = np.flatnonzero(total)
+            if len(touched) < width:  # fill up with the first texts that share no word
+                touched = np.sort(np.concatenate([touched, np.flatnonzero(total == 0)[: width - len(touched)]]))
+            places, scores[row] = _largest(total[touched], width)
+            indices[row] = touched[places]
+        return indices, scores
+
+    return Found(*deepen(search, k, budget, pool.shape[0]))
+
+
+def _largest(values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Places and values of the k largest, largest first, of equals those of lowest index."""
+    k = min(k, len(values))
+    border = np.partition(values, len(values) - k)[len(values) - k]
+    above = np.flatnonzero(values > border)
+    places = np.concatenate([above, np.flatnonzero(values == border)[: k - len(above)]])
+    places = places[np.lexsort((places, -values[places]))]
+    return places, values[places]
+
+
+def _ranked(preference: np.ndarray, natural: int, budget: int | None, scores: np.ndarray | None = None) -> Found:
+    ranking, _ = _largest(preference, natural if budget is None else budget)
+    return Found(ranking=ranking, scores=(preference if scores is None else scores)[ranking])

@@ -80,8 +80,13 @@ class Network(nn.Module):
         self.log_variance = nn.Linear(config.units, config.topics)
         self.decoder = nn.Parameter(torch.empty(words, config.topics))
         self.bias = nn.Parameter(torch.zeros(words))
-        for weights in (self.first, self.decoder):
-            nn.init.xavier_uniform_(weights)
+        # Rows of the input have length 1, so this first layer starts at 0.1: loud enough to pass on, faint enough
+        # to be overwritten. Logits start far below batch normalisation's epsilon, so rare words stay quiet.
+        nn.init.normal_(self.first, std=config.first_std)
+        nn.init.normal_(self.decoder, std=config.decoder_std)
+        for layer in (*self.hidden, self.mean):
+            nn.init.xavier_normal_(layer.weight, gain=nn.init.calculate_gain("relu"))
+        nn.init.constant_(self.log_variance.bias, config.start_log_variance)
         self.register_buffer("background", torch.as_tensor(background, dtype=torch.float32))
         self.register_buffer("running_mean", torch.zeros(words))
         self.register_buffer("running_variance", torch.ones(words))
@@ -141,15 +146,14 @@ class Network(nn.Module):
 
 
 def kl_weight(config: VampireConfig, epoch: int, update: int, updates: int) -> float:
-    """Weight of the KL term at update `update` of `updates` in epoch `epoch`, both from 0; in [0, 1]."""
-    if config.annealing == "constant":
-        return 1.0
+    """Weight of the KL term at update `update` of `updates` in epoch `epoch`, both from 0; in [0, config.kl_weight]."""
     if config.annealing_unit == "authors_epoch":
-        if epoch == 0:
-            return 1.0
-        return min(1.0, (epoch - 1) / 1000) if config.annealing == "linear" else _logistic(0.25 * (epoch - 16))
-    risen = update / max(1.0, config.annealing_share * updates)
-    return min(1.0, risen) if config.annealing == "linear" else _logistic(12 * (risen - 0.5))
+        # Their callback knows the epoch that ended: the first epoch keeps its start value of 1.
+        risen = {"linear": (epoch - 1) / 1000, "sigmoid": _logistic(0.25 * (epoch - 16)), "constant": 1.0}
+        return config.kl_weight * (1.0 if epoch == 0 else min(1.0, risen[config.annealing]))
+    share = update / max(1.0, config.annealing_share * updates)
+    risen = {"linear": share, "sigmoid": _logistic(12 * (share - 0.5)), "constant": 1.0}
+    return config.kl_weight * min(1.0, risen[config.annealing])
 
 
 def _logistic(x: float) -> float:
@@ -212,9 +216,13 @@ class Vampire:
         layers = self.network.encode(*_tensors(rows)[:3])
         theta, _ = self.network.latent(layers[-1], None)
         vectors = torch.zeros(len(texts), self.config.units)
-        for weight, activation in zip(self.config.embedding_weights, (layers[0], layers[-1], theta), strict=True):
+        parts = layers[0], layers[-1], theta
+        if self.config.unit_activations:
+            # Shares are all positive: unless their mean goes, any two texts are at a cosine near 1.
+            parts = [F.normalize(part, dim=1) for part in (*parts[:2], theta - 1 / self.config.topics)]
+        for weight, part in zip(self.config.embedding_weights, parts, strict=True):
             if weight:
-                vectors += weight * (F.normalize(activation, dim=1) if self.config.unit_activations else activation)
+                vectors += weight * part
         if self.config.embed_input == "same":
             vectors[torch.as_tensor(np.diff(rows.indptr) == 0)] = 0
         return vectors.numpy()
@@ -251,13 +259,7 @@ def _whitespace_counts(texts: list[str], numbers: dict[str, int]) -> sparse.csr_
 @torch.no_grad()
 def _topic_words(network: Network, n: int) -> np.ndarray:
     """Word numbers [topics, n], strongest first."""
-    strength = network.decoder
-    if network.config.topic_score == "lift":
-        strength = strength + network.background[:, None] * LIFT
-    return strength.topk(min(n, len(strength)), dim=0).indices.T.numpy()
-
-
-LIFT = 0.0
+    return network.decoder.topk(min(n, len(network.decoder)), dim=0).indices.T.numpy()
 
 
 def _train(network, config, rows, trained, reference, order, seed, log) -> pd.DataFrame:

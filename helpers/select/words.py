@@ -40,20 +40,23 @@ class Tokens:
         """For every token, the number of the text it stands in."""
         return np.repeat(np.arange(len(self)), self.lengths)
 
-    def slice(self, first: int, last: int) -> "Tokens":
-        """Texts `first` to `last - 1`, on the same words."""
-        starts = self.starts[first : last + 1]
-        return Tokens(self.ids[starts[0] : starts[-1]], starts - starts[0], self.words)
+    def take(self, rows: np.ndarray) -> "Tokens":
+        """The texts `rows`, in ascending order, on the same words."""
+        mine = np.zeros(len(self), bool)
+        mine[rows] = True
+        lengths = self.lengths[mine]
+        return Tokens(self.ids[np.repeat(mine, self.lengths)], np.concatenate([[0], np.cumsum(lengths)]), self.words)
 
 
 def tokenize(
     texts: Iterable[str], pattern: re.Pattern = CONTENT_WORD, *, stop: frozenset[str] = frozenset(),
-    numbers: dict[str, int] | None = None, grow: bool = True,
+    numbers: dict[str, int] | None = None, grow: bool = True, unknown: int | None = None,
 ) -> Tokens:  # fmt: skip
     """Lower-cased words of each text, numbered in order of first appearance.
 
     texts: any iterable, read once. pattern: what a word is. stop: words left out.
-    numbers: word -> number to go on from; new words are added to it, or left out where grow is False.
+    numbers: word -> number to go on from; new words are added to it, or where grow is False
+    left out, or all numbered `unknown`.
     Raises UserError when an item is not a string.
     """
     if isinstance(texts, str):
@@ -64,7 +67,9 @@ def tokenize(
         if not isinstance(text, str):
             raise UserError(f"text {row}: expected a string, found {type(text).__name__}; pass a list of strings.")
         found = pattern.findall(text.lower())
-        if not grow:
+        if unknown is not None:
+            found = [numbers.get(word, unknown) for word in found]
+        elif not grow:
             found = [numbers[word] for word in found if word in numbers]
         else:
             found = [numbers.setdefault(word, len(numbers)) for word in found if word not in stop]
@@ -81,7 +86,7 @@ def tokenize(
 def count_rows(tokens: Tokens, columns: int | None = None) -> sparse.csr_matrix:
     """Counts as a CSR matrix (texts x words) of float32 with sorted columns and no duplicates."""
     rows = sparse.csr_matrix(
-        (np.ones(len(tokens.ids), np.float32), tokens.ids, tokens.starts),
+        (np.ones(len(tokens.ids), np.float32), tokens.ids.copy(), tokens.starts),  # sorted in place below
         shape=(len(tokens), len(tokens.words) if columns is None else columns),
     )
     rows.sum_duplicates()
