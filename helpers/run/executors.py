@@ -62,6 +62,8 @@ def _start_worker(threads: int) -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)
+    # A terminal or Jupyter interrupts the whole process group: a waiting worker is not meant, see _call.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
         # A pool's worker waits for jobs for ever when its parent is killed: it holds both ends of the pipe.
@@ -163,6 +165,9 @@ _LOST = object()
 
 def _call(fn: Callable, job, name: str):
     """A one-tuple with the result, or a Failure: text, so that any exception can cross between processes."""
+    in_worker = signal.getsignal(signal.SIGINT) is signal.SIG_IGN and _is_main_thread()
+    if in_worker:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         if isinstance(job, dict):
             return (fn(**job),)
@@ -170,6 +175,13 @@ def _call(fn: Callable, job, name: str):
     except Exception as error:
         reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         return Failure(name, reason, traceback.format_exc())
+    finally:
+        if in_worker:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 def _outcome(future: Future, name: str):

@@ -82,7 +82,8 @@ def check(paths: Sequence[Path], preset: str, parameters: Mapping) -> tuple[Conf
     """Check parameters before anything runs: the configuration, and for each notebook what to pass to it.
 
     parameters: name in any case -> value, text as from a command line included. A notebook is given those
-    it declares, with the type the configuration gives them.
+    it declares, with the type the configuration gives them, and all of them if it hands `parameters(globals())`
+    on: what DAPT_STEPS changes for one notebook it changes for all that use its checkpoints.
     Raises UserError for an unknown name, a value of the wrong kind, a task or domain that is not registered,
     and a name that no notebook declares.
     """
@@ -92,7 +93,7 @@ def check(paths: Sequence[Path], preset: str, parameters: Mapping) -> tuple[Conf
         task_spec(task, config.task_file)
     for domain in config.domains:
         domain_spec(domain, config.domain_file)
-    names = {path: set(declared(read(path), path.name)) for path in paths}
+    names = {path: taken(read(path), path.name) for path in paths}
     for name in parameters:
         if not any(name in known for known in names.values()):
             every = set().union(*names.values())
@@ -101,6 +102,12 @@ def check(paths: Sequence[Path], preset: str, parameters: Mapping) -> tuple[Conf
     values = {name: _plain(getattr(config, name.lower())) for name in {*parameters, "PRESET"}}
     passed = {path: {name: values[name] for name in sorted(values) if name in names[path]} for path in paths}
     return config, passed
+
+
+def taken(notebook, name: str = "notebook") -> set[str]:
+    """Names of the parameters that a notebook takes note of, declared or not."""
+    whole = any("parameters(globals())" in cell.source for cell in notebook.cells if cell.cell_type == "code")
+    return set(declared(notebook, name)) | ({field.upper() for field in Config.model_fields} if whole else set())
 
 
 def _plain(value):

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -103,6 +104,32 @@ def test_workers_end_when_their_parent_is_killed(tmp_path):
     while psutil.pid_exists(worker) and psutil.Process(worker).status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < limit, "the worker outlived its parent"
         time.sleep(0.05)
+
+
+def interruptible(begun):
+    Path(begun).touch()
+    time.sleep(60)
+
+
+def test_an_interrupt_of_the_group_stops_the_jobs_and_leaves_the_pool_usable_and_silent(tmp_path):
+    script = (
+        "import os, signal, sys, threading, time\nfrom pathlib import Path\n"
+        "from helpers.run.executors import executor, run_jobs\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\nfrom test_executors import interruptible, square\n"
+        "def interrupt():\n"
+        "    while not Path(sys.argv[1]).exists():\n        time.sleep(0.05)\n"
+        "    os.killpg(0, signal.SIGINT)\n"
+        "if __name__ == '__main__':\n"
+        "    pool = executor(2)\n    threading.Thread(target=interrupt).start()\n"
+        "    try:\n        run_jobs(interruptible, [sys.argv[1]], executor=pool)\n"
+        "    except KeyboardInterrupt:\n        print('interrupted', flush=True)\n"
+        "    print(run_jobs(square, [3], executor=pool, out=sys.stderr))\n    pool.shutdown()\n"
+    )
+    (tmp_path / "script.py").write_text(script)
+    command = [sys.executable, tmp_path / "script.py", tmp_path / "begun"]
+    done = subprocess.run(command, capture_output=True, text=True, start_new_session=True, timeout=50)
+    assert done.stdout == "interrupted\n[9]\n"
+    assert "Traceback" not in done.stderr
 
 
 def test_jobs_on_a_dask_cluster():
