@@ -265,7 +265,7 @@ def _topic_words(network: Network, n: int) -> np.ndarray:
 def _train(network, config, rows, trained, reference, order, seed, log) -> pd.DataFrame:
     optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate, fused=True)
     noise = torch.Generator().manual_seed(seed)
-    size = min(config.batch_size, len(trained))
+    size = min(config.batch_size, len(trained), max(32, len(trained) // config.least_updates))
     scratch = torch.empty(size, len(network.bias))  # the largest tensor of a step, touched once and reused
     each = max(1, len(trained) // size)  # a short last batch would have unsteady batch statistics
     best, best_state, waited, records, update = -np.inf, None, 0, [], 0

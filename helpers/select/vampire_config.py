@@ -43,7 +43,8 @@ class VampireConfig:
     kl_clamp: float = 1000.0  # bound on each dimension's KL term
     largest_sigma: float = 10.0
     dropout: float = 0.49  # on the latent
-    batch_size: int = 256
+    batch_size: int = 256  # texts an update, fewer (but 32) where an epoch would have less than:
+    least_updates: int = 20
     learning_rate: float = 1e-2
     gradient_norm: float = 5.0  # 0: no clipping
     epochs: int = 50
@@ -54,14 +55,15 @@ class VampireConfig:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise UserError(f"VAMPIRE {name}={getattr(self, name)!r}: expected one of {', '.join(choices)}.")
-        for name in ("vocabulary", "min_texts", "units", "layers", "topics", "batch_size", "epochs", "patience"):
+        for name in ("vocabulary", "min_texts", "units", "layers", "topics", "batch_size", "least_updates", "epochs",
+                     "patience"):  # fmt: skip
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
                 raise UserError(f"VAMPIRE {name}={getattr(self, name)!r}: expected a whole number of at least 1.")
         if not 0 <= self.dropout < 1 or not 0 < self.heldout_share < 1 or self.learning_rate <= 0:
             raise UserError("VAMPIRE: expected 0 <= dropout < 1, 0 < heldout_share < 1 and learning_rate > 0.")
         object.__setattr__(self, "embedding_weights", tuple(float(weight) for weight in self.embedding_weights))
         if self.embedding_weights[2:] != (0.0,) and self.units != self.topics:
-            raise UserError(f"VAMPIRE units={self.units}, topics={self.topics}: expected equal sizes, the vector adds both.")
+            raise UserError(f"VAMPIRE units={self.units}, topics={self.topics}: expected equals, vectors add both.")
         if len(self.embedding_weights) != 3:
             raise UserError("VAMPIRE embedding_weights: expected three numbers (first layer, last layer, topics).")
 
@@ -72,7 +74,7 @@ MENDED = VampireConfig()
 FAITHFUL = replace(
     MENDED, min_texts=1, activation="none", embedding_weights=(1.0, -20.0, 1.0), unit_activations=False,
     noise="repeated", background="cancelled", annealing="linear", annealing_unit="authors_epoch", min_row_sum=3.0,
-    embed_input="whitespace_counts", npmi_background=True, batch_size=512, gradient_norm=0.0,
+    embed_input="whitespace_counts", npmi_background=True, batch_size=512, least_updates=1, gradient_norm=0.0,
     learning_rate=1e-3, kl_weight=1.0, first_std=0.0033, decoder_std=0.064, start_log_variance=0.0,
 )  # fmt: skip
 

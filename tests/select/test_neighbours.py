@@ -32,7 +32,8 @@ def test_unit_vectors_are_cosines_to_float32():
 
 
 @pytest.mark.parametrize(
-    "n, q, d, k, block_rows", [(5000, 40, 81, 30, 1000), (9000, 20, 3, 700, 4096), (300, 7, 5, 400, 50), (1, 1, 1, 1, 1)]
+    "n, q, d, k, block_rows",
+    [(5000, 40, 81, 30, 1000), (9000, 20, 3, 700, 4096), (300, 7, 5, 400, 50), (1, 1, 1, 1, 1)],
 )
 def test_random_vectors_equal_brute_force(n, q, d, k, block_rows):
     draw = np.random.default_rng(n)

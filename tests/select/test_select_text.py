@@ -170,5 +170,6 @@ def test_summary_measures_time_and_memory(by_vampire):
 
 
 def test_looking_at_the_package_loads_no_torch():
-    code = "import sys, helpers.select as s; s.select_text(['a'], ['b c'], 'random', 1); assert 'torch' not in sys.modules"
+    call = "helpers.select.select_text(['a'], ['b c'], 'random', 1)"
+    code = f"import sys, helpers.select; {call}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,46 @@
+"""Two ways of doing one thing, timed in turn in one process on the same inputs."""
+
+import argparse
+import json
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+
+def side_by_side(ours: Callable[[], object], peer: Callable[[], object], repeats: int = 3) -> tuple[float, float]:
+    """Median seconds of both after one warm-up each; they run in turn, so that a busy machine slows both."""
+    ours(), peer()
+    seconds = [(timed(ours), timed(peer)) for _ in range(repeats)]
+    return median(pair[0] for pair in seconds), median(pair[1] for pair in seconds)
+
+
+def timed(work: Callable[[], object]) -> float:
+    began = perf_counter()
+    work()
+    return perf_counter() - began
+
+
+def row(case: str, unit: str, ours: float, peer: float, peer_name: str, more_is_better: bool = False) -> dict:
+    """One line of a benchmark; ratio > 1 means ours is better."""
+    ratio = ours / peer if more_is_better else peer / ours
+    return dict(case=case, unit=unit, ours=ours, peer=peer, peer_name=peer_name, ratio=ratio)
+
+
+def main(cases: Callable[[str], Iterable[dict]], description: str) -> None:
+    """Run `cases(size)`, print each row as it comes and write all of them where --json says."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--json", type=Path, help="file to write the rows to")
+    parser.add_argument("--size", choices=("small", "full"), default="full", help="small: seconds, to see it work")
+    arguments = parser.parse_args()
+    rows = []
+    print(f"{'case':<58} {'unit':<12} {'ours':>11} {'peer':>11} {'ratio':>7}  peer", flush=True)
+    for found in cases(arguments.size):
+        rows.append(found)
+        line = "{case:<58} {unit:<12} {ours:>11.4g} {peer:>11.4g} {ratio:>7.2f}  {peer_name}"
+        print(line.format(**found), flush=True)
+    if arguments.json:
+        aside = arguments.json.with_name(arguments.json.name + f".{os.getpid()}")
+        aside.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        os.replace(aside, arguments.json)

@@ -1,0 +1,111 @@
+"""Neighbour search and VAMPIRE embedding against scikit-learn and faiss.
+
+    python -m benchmarks.select --json select.json [--size small|full]
+
+full: 10^6 x 5,000, k = 500, as a user with a million domain sentences and five thousand task sentences has it,
+and three pool sizes up to 10^7, made block by block, for linearity.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from benchmarks.common import main, row, side_by_side, timed
+from helpers.select.measure import Meter
+from helpers.select.neighbours import neighbours, recall
+
+DIMENSIONS = 81  # of VAMPIRE
+SIZES = {  # pool, queries, k, pools for linearity, sentences
+    "small": (50_000, 500, 100, (20_000, 40_000, 80_000), 2_000),
+    "full": (1_000_000, 5_000, 500, (100_000, 1_000_000, 10_000_000), 200_000),
+}
+BLOCK = 50_000
+
+
+def vectors(rows: int, seed: int) -> np.ndarray:
+    """Clustered like sentence vectors: 300 themes and noise of the same size."""
+    themes = np.random.default_rng(0).standard_normal((300, DIMENSIONS), np.float32)
+    draw = np.random.default_rng(seed)
+    return themes[draw.integers(0, 300, rows)] + draw.standard_normal((rows, DIMENSIONS), np.float32)
+
+
+def stream(rows: int) -> Iterator[np.ndarray]:
+    """The same as one matrix of `rows` vectors, never held as a whole."""
+    for number, first in enumerate(range(0, rows, BLOCK)):
+        yield vectors(min(BLOCK, rows - first), 1 + number)
+
+
+def search(size: str):
+    from sklearn.neighbors import NearestNeighbors
+
+    pool_rows, query_rows, k, pools, _ = SIZES[size]
+    pool, queries = np.concatenate(list(stream(pool_rows))), vectors(query_rows, 0)
+    name = f"{pool_rows:,} x {query_rows:,}, k={k}"
+
+    def ours():
+        return neighbours(queries, pool, k)
+
+    def scikit():
+        fitted = NearestNeighbors(n_neighbors=k, algorithm="brute", metric="cosine", n_jobs=-1).fit(pool)
+        return fitted.kneighbors(queries, return_distance=True)[::-1]
+
+    def faiss():
+        return neighbours(queries, pool, k, backend="faiss")
+
+    exact = ours()[0]
+    peers = (("scikit-learn brute force", scikit), ("faiss flat", faiss))
+    for peer_name, peer in peers:
+        yield row(f"neighbours {name}", "s", *side_by_side(ours, peer), peer_name)
+        with Meter() as mine:
+            ours()
+        with Meter() as theirs:
+            found = peer()[0]
+        yield row(f"memory grown {name}", "MiB", max(1, mine.grown_mb), max(1, theirs.grown_mb), peer_name)
+        yield row(f"neighbours shared {name}", "share", 1.0, recall(found, exact), peer_name, more_is_better=True)
+
+    ivf, flat = (neighbours(queries, pool, k, backend=backend)[0] for backend in ("faiss-ivf", "faiss"))
+    yield row(f"recall {name}", "share", recall(flat, exact), recall(ivf, exact), "faiss-ivf, 16 probes", True)
+
+    # Linear means: the time a pool row takes does not grow. The peer is ours at the smallest size.
+    each = []
+    for rows in pools:
+        making = timed(lambda rows=rows: [None for _ in stream(rows)])
+        with Meter() as meter:
+            neighbours(queries, stream(rows), k)
+        each.append((meter.seconds - making) / rows * 1e6)
+        case = f"streamed {rows:,} x {query_rows:,}, k={k}"
+        yield row(case, "us/pool row", each[-1], each[0], f"ours at {pools[0]:,}")
+        yield row(f"streamed {rows:,} peak memory", "MiB", meter.peak_mb, 4096, "limit of 4 GiB")
+
+
+def sentences(count: int) -> list[str]:
+    draw = np.random.default_rng(7)
+    letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
+    words = np.array(["".join(draw.choice(letters, draw.integers(3, 11))) for _ in range(30_000)])
+    picks = np.minimum(draw.zipf(1.3, size=(count, 18)) - 1, len(words) - 1)
+    return [" ".join(line) for line in words[picks]]
+
+
+def embedding(size: str):
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.pipeline import make_pipeline
+
+    from helpers.select.vampire import Vampire
+
+    texts = sentences(SIZES[size][-1])
+    model = Vampire.fit(texts[:20_000], epochs=1)
+    tfidf = TfidfVectorizer(token_pattern=r"\b[^\d\W]{3,30}\b", stop_words="english", max_features=30_000)
+    lsa = make_pipeline(tfidf, TruncatedSVD(DIMENSIONS, random_state=0)).fit(texts[:20_000])
+    seconds = side_by_side(lambda: [None for _ in model.embed_blocks(texts)], lambda: lsa.transform(texts))
+    rates = [len(texts) / each for each in seconds]
+    yield row(f"embed {len(texts):,} sentences", "sentences/s", *rates, "scikit-learn TF-IDF + SVD", True)
+
+
+def cases(size: str):
+    yield from search(size)
+    yield from embedding(size)
+
+
+if __name__ == "__main__":
+    main(cases, __doc__.splitlines()[0])
