@@ -141,21 +141,25 @@ def pool_texts(study, task: str) -> list[str]:
     return list(Lines(_inputs(study, task)[0][0]))
 
 
-def neighbour_table(study, task: str, queries: int = 3, k: int = 5) -> pd.DataFrame:
-    """The nearest domain sentences of a few task sentences, in the form of Table 21.
+def neighbour_table(study, task: str, queries: int, k: int) -> pd.DataFrame:
+    """The nearest domain sentences of a few task sentences, in the form of Table 21."""
+    from helpers.select.views import neighbours_table
 
-    Returns task_sentence, rank (1 the nearest), cosine, domain_sentence.
-    """
-    prepare(study, [(task, "vampire", study.config.neighbours[0])])
-    found, sentences = load(study, task, "vampire", study.config.neighbours[0]), pool_texts(study, task)
+    smallest = study.config.neighbours[0]
+    prepare(study, [(task, "vampire", smallest)])
     texts = study.corpora.tapt_texts(task)
-    rows = [
-        {"task_sentence": texts[query], "rank": rank + 1, "cosine": float(found.neighbour_similarities[query, rank]),
-         "domain_sentence": sentences[found.neighbour_indices[query, rank]]}
-        for query in np.linspace(0, len(texts) - 1, queries).astype(int)
-        for rank in range(min(k, found.neighbour_indices.shape[1]))
-    ]  # fmt: skip
-    return pd.DataFrame(rows)
+    rows = np.linspace(0, len(texts) - 1, queries).astype(int)
+    return neighbours_table(texts, pool_texts(study, task), load(study, task, "vampire", smallest), rows, k)
+
+
+def comparison(study, task: str, k: int) -> pd.DataFrame:
+    """What every selector chose, side by side, judged by the task's dev text, which none of them saw."""
+    from helpers.select.views import compare_selections
+
+    wanted = [(task, selector, k) for selector in study.config.selectors]
+    prepare(study, wanted)
+    chosen = {selector: load(study, task, selector, k) for _, selector, _ in wanted}
+    return compare_selections(chosen, study.task(task).dev["text"], pool_texts(study, task))
 
 
 def closeness(study, task: str, k: int) -> dict[str, np.ndarray]:
@@ -174,8 +178,8 @@ def closeness(study, task: str, k: int) -> dict[str, np.ndarray]:
 
 
 def text_map(study, task: str, k: int, most: int = 600) -> pd.DataFrame:
-    """Task, selected and other domain sentences on the two main axes of VAMPIRE's space: x, y, kind, text."""
-    from sklearn.decomposition import PCA
+    """Task, selected, random and other domain sentences on the two main axes of VAMPIRE's space: x, y, kind, text."""
+    from helpers.select.views import map_2d
 
     model = fitted(study, task)
     kinds = {
@@ -191,9 +195,7 @@ def text_map(study, task: str, k: int, most: int = 600) -> pd.DataFrame:
         for i in sorted(draw.permutation(len(texts))[:most].tolist())
     ]
     frame = pd.DataFrame(rows)
-    vectors = model.embed(frame["text"])
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    points = PCA(2, random_state=SEED).fit_transform(vectors / np.maximum(length, 1e-12))
+    points = map_2d(model.embed(frame["text"]))
     return frame.assign(x=points[:, 0], y=points[:, 1])
 
 

@@ -178,6 +178,10 @@ class Study:
         """Nearest domain sentences of a few task sentences. Paper: Table 21."""
         return selection.neighbour_table(self, task, queries, k)
 
+    def compare_selections(self, task: str, k: int) -> pd.DataFrame:
+        """Selectors side by side without training: words, cover and KL reduction on dev text, seconds, memory."""
+        return selection.comparison(self, task, k)
+
     def closeness(self, task: str, k: int) -> dict:
         """Cosine of every selected sentence to its nearest task sentence: selector -> numbers."""
         return selection.closeness(self, task, k)
