@@ -36,7 +36,11 @@ def styled(plot):
     @functools.wraps(plot)
     def inside(*args, **kwargs):
         with matplotlib.rc_context(STYLE):
-            return plot(*args, **kwargs)
+            axes = plot(*args, **kwargs)
+            interactive = matplotlib.is_interactive()
+        # A notebook's backend turns this on at the first figure; without it later figures would not be shown.
+        matplotlib.interactive(interactive)
+        return axes
 
     return inside
 
