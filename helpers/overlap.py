@@ -108,23 +108,25 @@ def overlap_matrix(
     place = {word: i for i, word in enumerate(sorted(set().union(*(c.words for c in counted.values()))))}
     rows = []
     for chosen in names:
-        measured, draws = {}, {}
+        sets = {}
         for number, (name, counts) in enumerate(counted.items()):
             columns = np.fromiter((place[word] for word in counts.words), dtype=np.int64, count=len(counts.words))
             random = np.random.default_rng([seed, number])
-            measured[name], draws[name] = _word_sets(counts, chosen, top, min_df, bootstrap, random, columns)
-        for a in counted:
-            for b in counted:
-                percent = _percent(measured[a], measured[b], chosen)
+            sets[name] = _word_sets(counts, chosen, top, min_df, bootstrap, random, columns, len(place))
+        cells = {}
+        for i, a in enumerate(counted):
+            for b in list(counted)[i:]:
+                percent, *drawn = _percent(sets[a], sets[b], chosen)
                 low = high = np.nan
-                sizes = (counted[a].matrix.shape[0], counted[b].matrix.shape[0])
                 if bootstrap and a == b:
                     low = high = percent
-                elif bootstrap and min(sizes) > 1:
-                    drawn = [_percent(one, two, chosen) for one, two in zip(draws[a], draws[b], strict=True)]
+                elif bootstrap and min(counted[a].matrix.shape[0], counted[b].matrix.shape[0]) > 1:
                     low, high = percent + np.quantile(drawn, [0.025, 0.975]) - np.mean(drawn)
-                rows.append((a, b, chosen, percent, *np.clip([low, high], 0.0, 100.0), *sizes))
-    return pd.DataFrame(rows, columns=["a", "b", "definition", "percent", "low", "high", "documents_a", "documents_b"])
+                cells[a, b] = cells[b, a] = (percent, *np.clip([low, high], 0.0, 100.0))
+        documents = {name: counts.matrix.shape[0] for name, counts in counted.items()}
+        rows += [(a, b, chosen, *cells[a, b], documents[a], documents[b]) for a in counted for b in counted]
+    columns = ["a", "b", "definition", "percent", "low", "high", "documents_a", "documents_b"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def typical_words(
@@ -156,37 +158,50 @@ def _counted(texts: Iterable[str] | WordCounts) -> WordCounts:
     return texts if isinstance(texts, WordCounts) else count_words(texts)
 
 
-def _word_sets(counts, definition, top, min_df, bootstrap, random, columns):
-    """The set of words measured, and one for each draw of the documents, as sorted place numbers."""
+def _word_sets(counts, definition, top, min_df, bootstrap, random, columns, n_words) -> np.ndarray:
+    """Sets of words as bits [1 + bootstrap, n_words / 8]: the measured one, then one for each draw of documents.
+
+    columns: place of each of the corpus's words among the n_words of all corpora.
+    """
     matrix = counts.matrix
     if definition == "script":
         matrix = sparse.csr_matrix((np.ones_like(matrix.data), matrix.indices, matrix.indptr), shape=matrix.shape)
     totals = np.asarray(matrix.sum(axis=0), dtype=np.int64).ravel()
+    sets = np.zeros((1 + bootstrap, -(-n_words // 8)), np.uint8)
 
-    def chosen(totals, columns):
-        if definition == "script":
-            return columns[totals >= min_df]
-        return np.sort(columns[np.argsort(-totals, kind="stable")[:top]])
+    def keep(row: int, totals: np.ndarray) -> None:
+        member = np.zeros(n_words, bool)
+        member[columns[totals >= min_df if definition == "script" else _most_frequent(totals, top)]] = True
+        sets[row] = np.packbits(member)
 
-    measured = chosen(totals, columns)
+    keep(0, totals)
     if not bootstrap:
-        return measured, []
+        return sets
     if definition == "paper" and len(totals) > top:
         # Half of the documents hold half of the words at the limit, so a rarer one than this cannot climb to it.
         reachable = totals * 4 >= np.partition(totals, -top)[-top]
         matrix, columns = matrix[:, reachable], columns[reachable]
     by_word, documents = matrix.T.tocsr(), matrix.shape[0]
-    draws = []
-    for _ in range(bootstrap):
+    for draw in range(bootstrap):
         weights = np.zeros(documents, dtype=np.int32)
         weights[random.choice(documents, documents // 2, replace=False)] = 1
-        drawn = by_word @ weights
-        held = drawn > 0
-        draws.append(chosen(drawn[held], columns[held]))
-    return measured, draws
+        keep(1 + draw, by_word @ weights)
+    return sets
 
 
-def _percent(first: np.ndarray, second: np.ndarray, definition: str) -> float:
-    shared = len(np.intersect1d(first, second, assume_unique=True))
-    whole = len(first) + len(second) - shared if definition == "script" else max(len(first), len(second))
-    return 100.0 * shared / max(whole, 1)
+def _most_frequent(totals: np.ndarray, top: int) -> np.ndarray:
+    """Places of the `top` largest totals above 0, equal ones in their order."""
+    held = np.flatnonzero(totals)
+    if len(held) <= top:
+        return held
+    limit = np.partition(totals, -top)[-top]
+    above = np.flatnonzero(totals > limit)
+    return np.concatenate([above, np.flatnonzero(totals == limit)[: top - len(above)]])
+
+
+def _percent(first: np.ndarray, second: np.ndarray, definition: str) -> np.ndarray:
+    """Overlap in percent of two rows of word sets [rows, bytes], row by row."""
+    sizes = [np.bitwise_count(one).sum(axis=1, dtype=np.int64) for one in (first, second)]
+    shared = np.bitwise_count(first & second).sum(axis=1, dtype=np.int64)
+    whole = sizes[0] + sizes[1] - shared if definition == "script" else np.maximum(*sizes)
+    return 100.0 * shared / np.maximum(whole, 1)

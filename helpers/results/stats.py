@@ -80,14 +80,17 @@ def paired_examples(
     counts, score = _patterns(gold, first, second, n_labels, metric)
     effect = float(score(counts[None])[0].mean())
     random = np.random.default_rng(seed)
-    redrawn = score(random.multinomial(counts.sum(), counts / counts.sum(), size=draws)).mean(axis=1)
+    redrawn = _redraw(random, counts, draws, score).mean(axis=1)
     low, high = np.quantile(redrawn, [(1 - confidence) / 2, (1 + confidence) / 2])
     if test == "bootstrap":
         tail = min((redrawn <= 0).sum(), (redrawn >= 0).sum())
         p = min(1.0, 2 * (tail + 1) / (draws + 1))
     else:
-        swapped = random.binomial(counts, 0.5, size=(draws, len(counts)))
-        p = ((np.abs(score(counts - swapped, swapped).mean(axis=1)) >= abs(effect) - 1e-9).sum() + 1) / (draws + 1)
+        as_large = 0
+        for block in _blocks(draws, len(counts)):
+            swapped = random.binomial(counts, 0.5, size=(block, len(counts)))
+            as_large += (np.abs(score(counts - swapped, swapped).mean(axis=1)) >= abs(effect) - 1e-9).sum()
+        p = (as_large + 1) / (draws + 1)
     error, n = float(redrawn.std(ddof=1)), int(counts.sum())
     return Comparison(effect, float(low), float(high), float(p), n, error, n - 1)
 
@@ -111,7 +114,7 @@ def paired_combined(
     if n < 2:
         return Comparison(effect, np.nan, np.nan, np.nan, n, np.nan, np.nan)
     random = np.random.default_rng(seed)
-    redrawn = score(random.multinomial(counts.sum(), counts / counts.sum(), size=draws))
+    redrawn = _redraw(random, counts, draws, score)
     seeds_part = by_seed.var(ddof=1) / n
     examples_part = redrawn.mean(axis=1).var(ddof=1)
     error = float(np.sqrt(seeds_part + examples_part))
@@ -247,6 +250,20 @@ def _patterns(gold, first, second, n_labels: int, metric: str):
         return 100 * np.stack(pairs, axis=1)
 
     return counts, difference
+
+
+def _redraw(random, counts: np.ndarray, draws: int, score) -> np.ndarray:
+    """Score differences [draws, seeds] of test sets redrawn from the patterns."""
+    share = counts / counts.sum()
+    return np.concatenate([
+        score(random.multinomial(counts.sum(), share, size=block)) for block in _blocks(draws, len(counts))
+    ])  # fmt: skip
+
+
+def _blocks(draws: int, patterns: int) -> list[int]:
+    """Draws in blocks that hold some 16 MB of weights each, however large the test set."""
+    size = max(1, 2_000_000 // patterns)
+    return [min(size, draws - start) for start in range(0, draws, size)]
 
 
 def _finite(values) -> np.ndarray:

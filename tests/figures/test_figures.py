@@ -1,0 +1,250 @@
+"""What the figures show, read back from their artists."""
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+
+from helpers import figures, paper
+from helpers.errors import UserError
+from helpers.figures.labels import name_points
+from helpers.figures.style import DOMAIN_COLOURS, METHOD_COLOURS, VERDICT_COLOURS
+
+
+def offsets(ax):
+    """Every scattered point as (x, y, filled)."""
+    found = []
+    for one in ax.collections:
+        if hasattr(one, "get_sizes"):
+            faces = one.get_facecolors()
+            filled = len(faces) > 0 and to_hex(faces[0]) != "#ffffff"
+            found += [(round(float(x), 6), round(float(y), 6), filled) for x, y in one.get_offsets()]
+    return found
+
+
+def overlap():
+    pairs = {("generic", "cs"): 19.0, ("generic", "news"): 55.5, ("cs", "news"): 16.0}
+    rows = [(a, b, v) for (x, y), v in pairs.items() for a, b in ((x, y), (y, x))]
+    rows += [(name, name, 100.0) for name in ("generic", "cs", "news")]
+    frame = pd.DataFrame(rows, columns=["a", "b", "mean"]).assign(definition="paper", preset="demo")
+    frame["paper_mean"] = [paper.value("figure2", a, b).mean for a, b in zip(frame["a"], frame["b"], strict=True)]
+    return frame
+
+
+def test_overlap_heatmap_prints_both_numbers_and_the_preset(texts):
+    ax = figures.overlap_heatmap(overlap())
+    assert "55.5\n(54.1)" in texts(ax) and texts(ax).count("19.0\n(19.2)") == 2 and "100.0" in texts(ax)
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["PT", "News", "CS"]
+    assert any("preset demo" in one for one in texts(ax))
+    assert np.allclose(ax.images[0].get_array().diagonal(), 100)
+
+
+def test_loss_matrix_colours_the_change_from_the_base(texts):
+    table = pd.DataFrame({
+        "model": ["base", "base", "dapt_cs", "dapt_cs"], "sample": ["generic", "cs"] * 2, "mean": [2.0, 3.0, 2.5, 2.25],
+        "change": [0, 0, 0.5, -0.75], "paper_mean": [1.19, 1.63, 1.82, 1.34], "preset": "demo",
+    })  # fmt: skip
+    ax = figures.loss_matrix_heatmap(table)
+    assert ax.images[0].get_array().tolist() == [[0, 0], [0.5, -0.75]]
+    assert ax.images[0].get_clim() == (-0.75, 0.75), "white must mean no change"
+    assert "2.25\n(1.34)" in texts(ax) and len(ax.patches) == 1
+    assert (ax.patches[0].get_x() + 0.48, ax.patches[0].get_y() + 0.48) == pytest.approx((1, 1))
+
+
+def test_loss_curves_draw_one_colour_a_domain():
+    runs = [pd.DataFrame({"step": [1, 2], "loss": [5.0, 4.0], "corpus": d, "method": "dapt"}) for d in ("cs", "news")]
+    ax = figures.loss_curves(pd.concat(runs), preset="demo")
+    assert [to_hex(line.get_color()) for line in ax.lines] == [DOMAIN_COLOURS["cs"], DOMAIN_COLOURS["news"]]
+    assert ax.lines[1].get_ydata().tolist() == [5.0, 4.0]
+    alone = figures.loss_curves(runs[0][["step", "loss"]].assign(heldout_loss=[np.nan, 4.5]))
+    assert [line.get_ydata().tolist() for line in alone.lines] == [[5.0, 4.0], [4.5]]
+
+
+def test_method_scores_show_every_seed_and_cross_degenerate_ones(scores, texts):
+    cells = [("ag", "news", "base", 60.0, "paper", 93.9), ("ag", "news", "dapt", 70.0), ("bbc", "news", "base", 50.0)]
+    table = scores(*cells)
+    records = pd.DataFrame({
+        "task": "ag", "method": "base", "recipe": "paper", "score": [59.0, 60.0, 61.0], "preset": "demo",
+        "base_model": "mini", "degenerate": [False, False, True],
+    })  # fmt: skip
+    axes = figures.method_scores(table, records)
+    assert len(axes) == 2 and axes[0].get_title("left") == "AGNews (macro-F1)"
+    seeds = {x for x, y, _ in offsets(axes[0]) if y == 0}
+    assert seeds == {59.0, 60.0, 61.0}
+    crossed = [one for one in axes[0].collections if len(one.get_offsets()) and one.get_offsets()[0, 0] == 61.0]
+    assert len(crossed[0].get_paths()[0].vertices) == 4, "a degenerate seed is an x, not a dot"
+    beside = axes[0].figure.axes
+    assert (93.9, 0.0, False) in [point for ax in beside if ax not in list(axes) for point in offsets(ax)]
+    assert 93.9 > axes[0].get_xlim()[1], "the paper's score keeps an axis of its own"
+    assert "no numbers" in texts(axes[0])
+
+
+def test_method_scores_without_paper_numbers_have_one_column(scores):
+    axes = figures.method_scores(scores(("bbc", "news", "base", 60.0), ("bbc", "news", "dapt", 64.0, "strong")))
+    assert len(axes[0].figure.axes) == 1
+    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["base", "DAPT, strong"]
+    with pytest.raises(UserError, match="no rows"):
+        figures.method_scores(scores(("bbc", "news", "base", 60.0)).head(0))
+
+
+def test_transfer_dumbbell_joins_both_scores_and_prints_the_change(scores, texts):
+    ax = figures.transfer_dumbbell(scores(
+        ("chemprot", "biomed", "tapt", 70.0, "paper", 82.6),
+        ("chemprot", "biomed", "transfer_tapt", 66.5, "paper", 80.4, "rct"),
+    ))  # fmt: skip
+    assert ax.lines[0].get_xdata().tolist() == [70.0, 66.5]
+    assert "-3.5   paper -2.2" in texts(ax) and "ChemProt\non RCT" in texts(ax)
+
+
+def test_gain_scatters_hold_ours_filled_and_the_papers_hollow(scores):
+    news = [("bbc", "news", "base", 60.0), ("bbc", "news", "dapt", 61.25)]
+    table = scores(*news, ("x", "cs", "base", 50), ("x", "cs", "dapt", 57))
+    points = offsets(figures.gain_vs_overlap(table, overlap()))
+    assert {p for p in points if p[2]} == {(55.5, 1.25, True), (19.0, 7.0, True)}
+    assert len([p for p in points if not p[2]]) == 8 and (19.2, 12.4, False) in points
+    losses = pd.DataFrame({"model": ["dapt_cs", "dapt_news"], "sample": ["cs", "news"], "change": [-0.4, 0.1]})
+    points = offsets(figures.gain_vs_loss_change(table, losses))
+    assert {p for p in points if p[2]} == {(-0.1, 1.25, True), (0.4, 7.0, True)}
+    assert {(0.29, 12.4, False), (-0.08, 0.0, False), (0.33, 2.3, False)} <= set(points)
+
+
+def test_leak_bars_and_scores(scores, texts):
+    audit = pd.DataFrame({
+        "held": ["train", "dev", "test", "test"], "against": ["train", "train", "train", "dev"],
+        "rows": [1688, 114, 139, 139], "exact": [418, 43, 52, 3], "near": [0, 1, 2, 0],
+        "exact_percent": [24.8, 37.7, 37.4, 2.2],
+        "near_percent": [0, 0.9, 1.4, 0.0], "task": "citation_intent",
+    })  # fmt: skip
+    ax = figures.leak_bars(audit, preset="demo")
+    assert [bar.get_width() for bar in ax.containers[0]] == [37.7, 37.4] and " 54 of 139" in texts(ax)
+    leaky = ("citation_intent", "cs", "base", 60.0, "paper", np.nan, "", 52)
+    ax = figures.leak_scores(scores(leaky, ("bbc", "news", "base", 70.0)))
+    assert offsets(ax) == [(60.0, 0.0, True), (58.5, 0.0, False)]
+    assert "no test text is in train" in texts(figures.leak_scores(scores(("bbc", "news", "base", 70.0))))
+
+
+def test_claims_plot_colours_by_verdict(texts):
+    table = pd.DataFrame({
+        "claim": ["dapt_beats_base", "tapt_beats_base", "transfer_hurts"], "scope": "all", "recipe": "paper",
+        "task": "", "domain": "", "verdict": ["reproduced", "not", "undecided"], "effect": [2.0, -3.0, np.nan],
+        "low": [1.0, -4.0, np.nan], "high": [3.0, -2.0, np.nan], "paper_effect": [2.75, 1.99, 1.57],
+        "control_effect": [0.1, np.nan, np.nan], "preset": "demo", "base_model": "mini",
+    })  # fmt: skip
+    ax = figures.claims_plot(table)
+    drawn = {(x, y): filled for x, y, filled in offsets(ax)}
+    assert drawn[2.0, 0.0] and not drawn[2.75, 0.0] and not drawn[1.57, 2.0] and (0.1, 0.0) in drawn
+    intervals = [line for line in ax.lines if len(set(line.get_ydata())) == 1 and line.get_linewidth() > 2]
+    assert [to_hex(line.get_color()) for line in intervals] == [VERDICT_COLOURS["reproduced"], VERDICT_COLOURS["not"]]
+    assert "+2.0 [+1.0, +3.0]  reproduced" in texts(ax) and "undecided" in texts(ax)
+
+
+def test_seed_spread_shows_distances_from_the_mean():
+    records = pd.DataFrame({
+        "task": "bbc", "method": ["base"] * 3 + ["vampire_5_tapt"], "recipe": "paper", "seed": [0, 1, 2, 0],
+        "score": [60.0, 62.0, 67.0, 50.0], "degenerate": [False, False, True, False], "preset": "demo",
+    })  # fmt: skip
+    assert sorted(x for x, _, _ in offsets(figures.seed_spread(records))) == [-3.0, -1.0, 4.0]
+
+
+def test_selection_curve_has_dapt_as_the_line_to_reach(scores):
+    cells = {"base": 60.0, "dapt": 68.0, "vampire_50_tapt": 64.0, "vampire_500_tapt": 67.0, "random_50_tapt": 61.0}
+    table = scores(*(("chemprot", "biomed", method, f1) for method, f1 in cells.items()))
+    table["selector"] = ["", "", "vampire", "vampire", "random"]
+    table["k"] = pd.array([None, None, 50, 500, 50], dtype="Int64")
+    (ax,) = figures.selection_curve(table)
+    assert ax.get_xscale() == "log" and [t.get_text() for t in ax.get_xticklabels()] == ["50", "500"]
+    curves = {bars.get_label(): bars.lines[0].get_ydata().tolist() for bars in ax.containers}
+    assert curves == {"kNN": [64.0, 67.0], "random": [61.0]}
+    lines = {line.get_label(): line.get_ydata()[0] for line in ax.lines if line.get_label() in ("DAPT", "base")}
+    assert lines == {"DAPT": 68.0, "base": 60.0}
+    with pytest.raises(UserError, match="no task has selected text"):
+        figures.selection_curve(table.head(0))
+
+
+def test_similarity_histogram_integrates_to_one_and_ignores_nan(texts):
+    ax = figures.similarity_histogram({"vampire": [0.8, 0.9, np.nan, 0.85], "random": [0.1, 0.4]}, preset="demo")
+    data = ax.figure._drawn_from
+    area = (data["density"] * (data["to"] - data["from"])).groupby(data["name"]).sum()
+    assert area.to_dict() == pytest.approx({"vampire": 1, "random": 1})
+    assert "kNN (3)" in texts(ax) and ax.get_xlabel() == "cosine similarity"
+    with pytest.raises(UserError, match="no similarities"):
+        figures.similarity_histogram({"random": [np.nan]})
+
+
+def test_text_map_draws_the_task_above_the_domain():
+    points = pd.DataFrame({"x": [0, 1, 2], "y": [0, 1, 2], "kind": ["task", "domain", "selected"]})
+    ax = figures.text_map(points, preset="demo")
+    assert [one.get_label() for one in ax.collections] == ["domain (1)", "selected (1)", "task (1)"]
+    with pytest.raises(UserError, match="no column 'kind'"):
+        figures.text_map(points.drop(columns="kind"))
+
+
+def test_cost_scatter_places_every_method_at_its_cost(scores, texts):
+    cells = (("base", 60.0), ("dapt", 68.0), ("tapt", 62.0))
+    table = scores(*(("rct-sample", "biomed", method, f1) for method, f1 in cells))
+    table["steps"] = [np.nan, 12500, 200]
+    ax = figures.cost_scatter(table, "steps")
+    assert set(offsets(ax)) == {(200.0, 62.0, True), (12500.0, 68.0, True)} and ax.get_xscale() == "log"
+    assert {"DAPT", "TAPT", "base"} <= set(texts(ax))
+    with pytest.raises(UserError, match="x='money'; expected one of steps"):
+        figures.cost_scatter(table, "money")
+
+
+def test_typical_words_point_to_their_sides():
+    table = pd.DataFrame({"side": ["a", "b"], "word": ["cell", "film"], "z": [4.0, -5.0]})
+    ax = figures.typical_words_bars(table, ("biomed", "reviews"))
+    bars = {label.get_text(): bar for label, bar in zip(ax.get_yticklabels(), ax.patches, strict=True)}
+    assert bars["cell"].get_width() == 4.0 and to_hex(bars["cell"].get_facecolor()) == DOMAIN_COLOURS["biomed"]
+    assert bars["film"].get_width() == -5.0 and to_hex(bars["film"].get_facecolor()) == DOMAIN_COLOURS["reviews"]
+
+
+def test_names_of_close_points_do_not_cover_each_other():
+    import matplotlib.pyplot as plt
+
+    ax = plt.subplots(figsize=(6, 4))[1]
+    names = [f"method {i}" for i in range(8)]
+    x, y = np.linspace(0, 0.3, 8), np.linspace(0, 0.2, 8)
+    ax.scatter([*x, 5], [*y, 4])
+    name_points(ax, x, y, names)
+    ax.figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in ax.texts]
+    assert [text.get_text() for text in ax.texts] == names
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
+def test_drawing_on_given_axes_leaves_the_callers_settings_alone(scores):
+    import matplotlib.pyplot as plt
+
+    before = dict(matplotlib.rcParams)
+    ax = plt.subplots()[1]
+    assert figures.overlap_heatmap(overlap(), ax=ax) is ax
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_colours_mean_one_thing():
+    assert len(set(DOMAIN_COLOURS.values())) == len(DOMAIN_COLOURS)
+    assert len(set(METHOD_COLOURS.values())) == len(METHOD_COLOURS)
+
+
+def test_saved_figures_are_whole_repeatable_and_come_with_their_data(tmp_path, scores, monkeypatch):
+    table = scores(("bbc", "news", "base", 60.0), ("bbc", "news", "dapt", 64.0))
+    written = figures.save_figure(figures.method_scores(table), tmp_path / "one", "dapt")
+    assert [path.name for path in written] == ["dapt.png", "dapt.pdf", "dapt.csv"]
+    assert written[0].read_bytes()[:4] == b"\x89PNG" and written[1].read_bytes()[:4] == b"%PDF"
+    assert pd.read_csv(written[2])["mean"].tolist() == [60.0, 64.0]
+    again = figures.save_figure(figures.method_scores(table), tmp_path / "two", "dapt")
+    assert all(a.read_bytes() == b.read_bytes() for a, b in zip(written, again, strict=True))
+    assert not [path for path in (tmp_path / "one").iterdir() if path.name.startswith(".")]
+    with pytest.raises(UserError, match="cannot be a file name"):
+        figures.save_figure(figures.method_scores(table), tmp_path, "../up")
+
+
+def test_a_failed_save_keeps_the_old_file(tmp_path, scores, monkeypatch):
+    axes = figures.method_scores(scores(("bbc", "news", "base", 60.0)))
+    path = figures.save_figure(axes, tmp_path, "dapt")[0]
+    before = path.read_bytes()
+    monkeypatch.setattr(type(axes[0].figure), "savefig", lambda *_, **__: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        figures.save_figure(axes, tmp_path, "dapt")
+    assert path.read_bytes() == before and len(list(tmp_path.iterdir())) == 3
