@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.data.corpus import Filtered
-from helpers.data.shingles import Shingles, contained, holding
+from helpers.data.shingles import Shingles, contained, containing, holding
 
 NEAR = 0.8  # share of a text's shingles that one other text must hold to be its near duplicate
 _BLOCK = 2000  # documents of a corpus looked at together
@@ -67,11 +67,12 @@ def leaked_rows(task, *, near: float | None = None) -> dict[str, np.ndarray]:
     return {split: np.flatnonzero(mask) for split, mask in found.items()}
 
 
-def exclude(texts: Iterable[str], held_texts: Iterable[str]) -> Iterable[str]:
+def exclude(texts: Iterable[str], held_texts: Iterable[str], *, near: float | None = None) -> Iterable[str]:
     """The texts that hold none of the held texts, as a lazy, re-iterable view.
 
     A document goes when the words of a held text of at least five words occur in it one after the other,
     whatever the case and punctuation; shorter held texts ("Methods.") only when they are the whole document.
+    near: also drop documents that hold this part of a held text's five-word shingles, 0 to 1.
     """
     held = Shingles(list(dict.fromkeys(held_texts)))
     short = {words for words, size in zip(held.words, held.sizes, strict=True) if not size}
@@ -80,11 +81,20 @@ def exclude(texts: Iterable[str], held_texts: Iterable[str]) -> Iterable[str]:
         for block in _blocks(some):
             documents = Shingles(block)
             dropped = {document for _, document in holding(held, documents)}
+            if near is not None:
+                dropped |= set(containing(held, documents, near)[1].tolist())
             for place, text in enumerate(block):
                 if place not in dropped and documents.words[place] not in short:
                     yield text
 
     return Filtered(texts, kept)
+
+
+def without_near_copies(items: list, texts: list[str], *, near: float = NEAR) -> list:
+    """The items but those of which an earlier one's text holds, or is held by, `near` of the shingles."""
+    shingles = Shingles(texts)
+    dropped = set(np.maximum(*containing(shingles, shingles, near)).tolist())
+    return [item for place, item in enumerate(items) if place not in dropped]
 
 
 def _same(text: str) -> str:

@@ -69,6 +69,18 @@ def contained(held: Shingles, others: Shingles, share: float) -> np.ndarray:
 
     Where held and others are the same object, only an earlier text counts.
     """
+    text, other = containing(held, others, share)
+    result = np.zeros(len(held), bool)
+    result[text[other < text] if held is others else text] = True
+    return result
+
+
+def containing(held: Shingles, others: Shingles, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """(held text, other text) of all pairs in which the other has at least `share` of the held one's shingles.
+
+    Where held and others are the same object, a text is not paired with itself. Of the texts that share one
+    shingle, the first hundred are looked at.
+    """
     itself = held is others
     if itself:
         ordered = np.sort(held.hashes)
@@ -88,12 +100,11 @@ def contained(held: Shingles, others: Shingles, share: float) -> np.ndarray:
     text = np.repeat(held.owners[mine], counts)
     other = owners[np.repeat(left, counts) + offsets]
     if itself:
-        text, other = text[other < text], other[other < text]
+        text, other = text[other != text], other[other != text]
     pairs, together = np.unique(text * max(len(others), 1) + other, return_counts=True)
-    text = pairs // max(len(others), 1)
-    result = np.zeros(len(held), bool)
-    result[text[together >= need[text]]] = True
-    return result
+    text, other = np.divmod(pairs, max(len(others), 1))
+    enough = together >= need[text]
+    return text[enough], other[enough]
 
 
 def _bounds(words: list[str]) -> list[tuple[int, int]]:

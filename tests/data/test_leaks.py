@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from helpers.data import audit, exclude, leaked_rows, load_task, normalised
+from helpers.data.leaks import without_near_copies
 from helpers.data.shingles import SHINGLE, Shingles, contained, holding
 
 WORDS = [f"word{n}" for n in range(400)]
@@ -112,6 +113,17 @@ def test_exclude_drops_documents_that_hold_a_held_text_and_no_others():
     kept = exclude(texts, held)
     assert list(kept) == list(kept) == texts[2:]
     assert list(exclude(texts, [])) == texts and list(exclude([], held)) == []
+
+
+def test_near_copies_can_be_dropped_as_well():
+    draw = random.Random(4)
+    first, second, third = (sentence(draw, 40) for _ in range(3))
+    edited = first.replace(first.split()[20], "edited")
+    longer = f"{edited} {sentence(draw, 20)}"
+    assert list(exclude([longer, second], [first])) == [longer, second]
+    assert list(exclude([longer, second], [first], near=0.8)) == [second]
+    assert without_near_copies([1, 2, 3, 4], [first, second, longer, third]) == [1, 2, 4]
+    assert without_near_copies([1, 2, 3, 4], [longer, second, first, third]) == [1, 2, 4]
 
 
 def test_excluding_dev_and_test_leaves_no_exact_leak():

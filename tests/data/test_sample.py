@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import multiprocessing
+import random
 import zipfile
 from dataclasses import replace
 
@@ -13,13 +14,13 @@ import pytest
 from helpers.data import audit, available, get_sample, jsonl, load_domain, load_task, sample, sample_text
 from helpers.errors import UserError
 
-NAMES = ("alpha", "bravo", "carbon", "delta", "ember", "fjord", "garnet", "harbour", "indigo", "jasper")
+WORDS = [first + last for first in ("al", "be", "ca", "do", "em", "fi") for last in ("pha", "rry", "rbon", "lta", "st")]
 
 
 def prose(number, sentences=6):
-    words = [NAMES[int(digit)] for digit in f"{number:05d}"]
-    start = f"The {' '.join(words)}"
-    return " ".join(f"{start} of part {at} is {words[at % 5]} in case {number}." for at in range(sentences))
+    """Sentences of random words that end with the number of their document."""
+    draw = random.Random(number)
+    return " ".join(f"The {' '.join(draw.choices(WORDS, k=8))} in case {number}." for _ in range(sentences))
 
 
 def medline_xml(start):
@@ -40,7 +41,7 @@ def medline_xml(start):
 
 def arxiv_lines():
     kinds = [*sample_text.ARXIV_CLASSES, "cs.LO", "math.NA cs.LG", "hep-th"]
-    papers = [{"title": f"Paper {n}", "abstract": prose(n), "categories": kinds[n % 13]} for n in range(260)]
+    papers = [{"title": f"Paper {n}", "abstract": prose(n + 6000), "categories": kinds[n % 13]} for n in range(260)]
     return "\n".join(json.dumps(paper) for paper in papers).encode()
 
 
@@ -55,9 +56,9 @@ def members():
         news = [(n, f"News {n}", f"<p>{prose(n)}</p> &amp; so on") for n in range(30)]
         archive.writestr("NewsArticles.csv", csv_of(("article_id", "title", "text"), news))
     topics = ("business", "entertainment", "politics", "sports", "tech")
-    films = [(prose(n) + "<br /><br />End.", n % 2, "imdb") for n in range(120)]
+    films = [(prose(n) + "<br /><br />End.", n % 2, "imdb") for n in range(4000, 4120)]
     films += [(f"{prose(n, 1)} short", n % 2, "rotten_tomatoes") for n in range(500, 580)]
-    questions = [{"passage": f"Page {n} -- {prose(n)}"} for n in range(30)] * 2
+    questions = [{"passage": f"Page {n} -- {prose(n + 7000)}"} for n in range(30)] * 2
     return {
         "medline": {"data/pubmed21n1298.xml.gz": medline_xml(1000), "data/pubmed20n0014.xml.gz": medline_xml(2000)},
         "arxiv": {"data/data-sample.jsonl": arxiv_lines()},
