@@ -56,7 +56,6 @@ def executor(workers: int = 0) -> Executor:
 
 def _start_worker(threads: int) -> None:
     """Limit a worker's threads before NumPy and torch are imported, and tie its life to its parent's."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer; a kernel's end sends it to all
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(threads)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
