@@ -152,7 +152,7 @@ class Models:
         folder, meta = self.corpora.domain(domain), self.corpora.domain_meta(domain)
         return self._adapted(
             "shuffled_dapt" if shuffle else "dapt", f"{domain} shuffled" if shuffle else domain, self.base, recipe,
-            folder / "train.jsonl", meta["train"]["fingerprint"], limit=config.dapt_steps * config.dapt_batch,
+            folder / "train.jsonl", meta["train"], limit=config.dapt_steps * config.dapt_batch,
             shuffle=shuffle, sample=("domain", domain),
         )  # fmt: skip
 
@@ -185,20 +185,28 @@ class Models:
             budget = config.dapt_steps * config.dapt_batch * config.max_length
             recipe = dataclasses.replace(recipe, epochs=max(1, min(recipe.epochs, int(budget / max(tokens, 1)))))
         return self._adapted(
-            method, task, parent or self.base, recipe, folder / "texts.jsonl", meta["fingerprint"],
+            method, task, parent or self.base, recipe, folder / "texts.jsonl", meta,
             sample=("task", task), **known,
         )  # fmt: skip
 
     def _adapted(
-        self, method, corpus, parent, recipe, texts, digest, *, sample, limit=0, shuffle=False, **known
+        self, method, corpus, parent, recipe, texts, meta, *, sample, limit=0, shuffle=False, **known
     ) -> Model:
-        recipe = dataclasses.asdict(recipe)
-        parts = {"parent": parent.key, "texts": digest, "shuffle": shuffle, "recipe": recipe, "seed": SEED}
+        parts = {
+            "parent": parent.key, "texts": meta["fingerprint"], "shuffle": shuffle,
+            "recipe": dataclasses.asdict(recipe), "seed": SEED,
+        }  # fmt: skip
         inputs = {
-            "model": parent.path, "texts": str(texts), "limit": limit, "shuffle": shuffle, "recipe": recipe,
+            "model": parent.path, "texts": str(texts), "limit": limit, "shuffle": shuffle, "recipe": parts["recipe"],
             "seed": SEED, "general": str(self.corpora.domain("generic") / "train.jsonl"),
         }  # fmt: skip
-        step = Step("model", parts, inputs, f"{method} on {corpus}")
+        share = min(1.0, limit / meta["documents"]) if limit else 1.0
+        amount = f"{recipe.steps:,} updates" if recipe.steps else f"{recipe.epochs:g} passes"
+        about = (
+            f"{share * meta['documents']:,.0f} documents, {share * meta['words']:,.0f} words, {amount} "
+            f"of {recipe.batch_size:,} sequences, peak learning rate {recipe.learning_rate:g}"
+        )
+        step = Step("model", parts, inputs, f"{method} on {corpus}", about)
         return Model(method, corpus, step.digest, sample, parent, step, **known)
 
     def sample_path(self, sample: tuple[str, str]) -> Path:

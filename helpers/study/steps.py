@@ -22,12 +22,13 @@ VERSIONS = {
 
 @dataclass(frozen=True)
 class Step:
-    """An artifact to make: `kind` in MAKERS, `key` of JSON values, `inputs` handed to the maker, a name for logs."""
+    """An artifact to make: `kind` in MAKERS, `key` of JSON values, `inputs` handed to the maker, words for logs."""
 
     kind: str
     key: dict
     inputs: dict = field(default_factory=dict, compare=False)
     name: str = field(default="", compare=False)
+    about: str = field(default="", compare=False)
 
     @property
     def parts(self) -> dict:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from helpers import paths
 from helpers.config import Config, make_config
-from helpers.store import Store
+from helpers.store import MANIFEST, Store
 from helpers.study import grid, measures, selection
 from helpers.study.corpora import Corpora
 from helpers.study.models import Model, Models, parse_selected
@@ -120,9 +120,12 @@ class Study:
         """
         tasks = self.tasks if tasks is None else tasks
         models = self._models(methods, tasks)
-        self.make_models(models)
         found = {model.key: model for model in models if model.step}
-        self.make_losses([pair for model in found.values() for pair in self._own_loss(model)])
+        try:
+            self.make_models(models)
+        finally:  # what did not fail is measured all the same
+            made = [model for model in found.values() if self.made(model)]
+            self.make_losses([pair for model in made for pair in self._own_loss(model)])
         return pd.DataFrame([self.adaptation_row(model) for model in found.values()])
 
     def adapted(self, method: str, task: str) -> Path:
@@ -149,8 +152,17 @@ class Study:
         tasks, methods and seeds only. Paper: Tables 3, 5, 6, 8.
         """
         tasks = self.tasks if tasks is None else tasks
-        self.adapt(methods, tasks)
-        return grid.fine_tune(self, methods, tasks, recipe)
+        from helpers.run.executors import JobsFailed
+
+        failure = None
+        try:
+            self.adapt(methods, tasks)
+        except JobsFailed as error:
+            failure = error
+        records = grid.fine_tune(self, methods, tasks, recipe)
+        if failure:
+            raise failure
+        return records
 
     def losses(self) -> pd.DataFrame:
         """Masked-LM loss of the base and every DAPT model on PT and every domain. Paper: Table 12."""
@@ -211,19 +223,24 @@ class Study:
 
     @functools.cached_property
     def _executor(self):
+        from helpers import compute
         from helpers.run.executors import executor
 
-        return executor(self.config.workers)
+        # Jobs on one GPU would only share it, and its memory.
+        return executor(self.config.workers or (1 if compute.device().type == "cuda" else 0))
 
     def carry_out(self, wanted: Iterable[Step], what: str) -> None:
-        """Make the steps that are not in the store, as jobs. Raises the first failure after all have run."""
+        """Make the steps that are not in the store, as jobs. Raises JobsFailed after all have run."""
         from helpers.run.executors import InProcess, JobsFailed, run_jobs
 
-        unique = {(step.kind, str(step.parts)): step for step in wanted}
+        unique = {step.digest: step for step in wanted}
         missing = [step for step in unique.values() if not self.store.find(step.kind, step.parts)]
         if not missing:
             return
         self.log(f"{what}: {len(missing)} to make, {len(unique) - len(missing)} found in the store")
+        for step in missing:
+            if step.about:
+                self.log(f"  {step.name}: {step.about}")
         jobs = [(str(self.store.root), step) for step in missing]
         try:
             run_jobs(
@@ -232,7 +249,8 @@ class Study:
                 log=self.output / "logs" / f"{what.replace(' ', '_')}_failures.log",
             )  # fmt: skip
         except JobsFailed:
-            self.__dict__.pop("_executor").shutdown(wait=False)  # a worker may have died: the next call starts new ones
+            if executor := self.__dict__.pop("_executor", None):
+                executor.shutdown(wait=False)  # one of its processes may have died: the next call starts new ones
             raise
 
     def _models(self, methods: Sequence[str], tasks: Sequence[str]) -> list[Model]:
@@ -249,11 +267,23 @@ class Study:
         return [self.models.model(method, task) for method in methods if method != "tfidf" for task in tasks]
 
     def make_models(self, models: Sequence[Model]) -> None:
-        """Parents before children; models of one generation side by side."""
+        """Parents before children; models of one generation side by side. Failures are raised at the end."""
+        from helpers.run.executors import JobsFailed
+
         todo = {m.key: m for model in models for m in _lineage(model) if m.step}
+        failure = None
         for depth in sorted({model.depth for model in todo.values()}):
-            generation = [model for model in todo.values() if model.depth == depth]
-            self.carry_out([self._with_parent(model) for model in generation], "adaptation")
+            generation = [m for m in todo.values() if m.depth == depth and self.made(m.parent)]
+            try:
+                self.carry_out([self._with_parent(model) for model in generation], "adaptation")
+            except JobsFailed as error:
+                failure = failure or error
+        if failure:
+            raise failure
+
+    def made(self, model: Model) -> bool:
+        """Whether the checkpoint is there."""
+        return not model.step or (self.folder(model) / MANIFEST).exists()
 
     def _with_parent(self, model: Model) -> Step:
         """The model's step with the folder its training starts from."""
