@@ -9,6 +9,7 @@ cannot belong to the answer. The few that pass are scored in float64.
 """
 
 import os
+import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -126,18 +127,19 @@ class _Search:
     def add(self, block: np.ndarray, double: np.ndarray, first: int) -> None:
         """Take in pool rows `first`, `first + 1`, ...; `double` is `block` in float64."""
         n, k, settled = len(self.queries), self.k, self.scores.shape[1]
-        room = max(settled, k) + max(k, 1024) + self.WIDTH
-        self.buffer = np.full((n, room), -np.inf)
-        self.places = np.full((n, room), -1, np.int64)
+        room = k + max(k, 1024) + self.WIDTH
+        scratch = _scratch(n * room, n * self.WIDTH)
+        self.buffer, self.places = (part[: n * room].reshape(n, room) for part in (scratch.buffer, scratch.places))
+        self.buffer[:], self.places[:] = -np.inf, -1
         self.buffer[:, :settled], self.places[:, :settled] = self.scores, self.indices
         self.fill = np.full(n, settled)
         self.known = np.full(n, settled)  # the first `known` of a row have their exact score
         floor = self.scores.min(axis=1) - self.margin if settled == k else np.full(n, -np.inf)
         for start in range(0, len(block), self.WIDTH):
             part = block[start : start + self.WIDTH]
-            screened = self.queries @ part.T
-            passing = screened >= _below(floor)[:, None]
-            flat = np.flatnonzero(passing)
+            screened = np.matmul(self.queries, part.T, out=scratch.scores[: n * len(part)].reshape(n, len(part)))
+            passing = scratch.passing[: n * len(part)].reshape(n, len(part))
+            flat = np.flatnonzero(np.greater_equal(screened, _below(floor)[:, None], out=passing))
             if len(flat):
                 self._append(flat, screened, first + start)
             if self.fill.max() + self.WIDTH > room:
@@ -206,6 +208,18 @@ class _Search:
         if int(self.fill.max()) < self.k:
             return np.full(len(self.fill), -np.inf)
         return self.buffer[:, : self.k].min(axis=1) - self.margin
+
+
+_own = threading.local()
+
+
+def _scratch(candidates: int, scores: int):
+    """This thread's working arrays: new memory for every block costs more than the matrix product."""
+    if getattr(_own, "size", None) is None or _own.size[0] < candidates or _own.size[1] < scores:
+        _own.buffer, _own.places = np.empty(candidates), np.empty(candidates, np.int64)
+        _own.scores, _own.passing = np.empty(scores, np.float32), np.empty(scores, bool)
+        _own.size = (candidates, scores)
+    return _own
 
 
 def _below(floor: np.ndarray) -> np.ndarray:
