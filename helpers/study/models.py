@@ -116,12 +116,12 @@ class Models:
         return self.corpora.task(task).spec.domain
 
     def unrelated_domain(self, task: str) -> str:
-        """The domain that not-DAPT adapts to: the paper's pair, else the study's first other domain."""
+        """The domain that not-DAPT adapts to: the paper's pair where its text can be had, else another of the study."""
         from helpers.data import DOMAINS
 
         own = self.domain_of(task)
         paired = DOMAINS[own].not_dapt if own in DOMAINS else ""
-        if paired:
+        if paired and (paired in self.corpora.domains or self.corpora.has_domain(paired)):
             return paired
         others = [name for name in self.corpora.domains if name != own]
         if not others:
@@ -129,15 +129,15 @@ class Models:
         return others[-1]
 
     def partner(self, task: str) -> str:
-        """The task that Transfer-TAPT adapts to: the paper's pair, one of the domain, else the next task."""
-        spec = self.corpora.task(task).spec
-        if spec.partner:
+        """The task that Transfer-TAPT adapts to: the paper's pair where it can be had, one of the domain, any other."""
+        spec, audited = self.corpora.task(task).spec, self.corpora.audited
+        others = [name for name in audited if name != task]
+        same = [name for name in others if self.domain_of(name) == spec.domain]
+        if spec.partner and (spec.partner in others or (not same and self.corpora.has_task(spec.partner))):
             return spec.partner
-        others = [name for name in self.corpora.audited if name != task]
         if not others:
             raise UserError(f"transfer_tapt for {task}: the study has no other task; add one to TASKS")
-        same = [name for name in others if self.domain_of(name) == spec.domain]
-        after = self.corpora.audited.index(task) if task in self.corpora.audited else 0
+        after = audited.index(task) if task in audited else 0
         return same[0] if same else others[after % len(others)]
 
     @functools.cache  # noqa: B019
@@ -198,7 +198,7 @@ class Models:
         }  # fmt: skip
         inputs = {
             "model": parent.path, "texts": str(texts), "limit": limit, "shuffle": shuffle, "recipe": parts["recipe"],
-            "seed": SEED, "general": str(self.corpora.domain("generic") / "train.jsonl"),
+            "seed": SEED, "general": self.corpora.general_text,
         }  # fmt: skip
         share = min(1.0, limit / meta["documents"]) if limit else 1.0
         amount = f"{recipe.steps:,} updates" if recipe.steps else f"{recipe.epochs:g} passes"

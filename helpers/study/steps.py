@@ -122,9 +122,8 @@ def make_model(
     source: Iterable[str] = Lines(texts, limit)
     if shuffle:
         source = shuffled_words(source, seed)
-    adapted = adapt(
-        model, source, Recipe(**recipe), folder, seed=seed, general_texts=Lines(general), log=logger(folder)
-    )
+    general_texts = Lines(general) if general else None
+    adapted = adapt(model, source, Recipe(**recipe), folder, seed=seed, general_texts=general_texts, log=logger(folder))
     size = sum(len(text.encode()) for text in Lines(texts, limit))
     write_json(folder / "summary.json", {**adapted.summary, "bytes": size})
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from helpers import paths
-from helpers.config import Config, make_config
+from helpers.config import Config, make_config, nearest
+from helpers.errors import UserError
 from helpers.store import MANIFEST, Store
 from helpers.study import grid, measures, selection
 from helpers.study.corpora import Corpora
@@ -38,7 +39,20 @@ class Study:
 
         Raises UserError for an unknown preset, parameter or task and for a base model that is not there.
         """
+        from helpers.data import domain_spec, task_spec
+        from helpers.select import SELECTORS
+
         study = cls(make_config(PRESET, overrides))
+        config = study.config
+        for task in study.corpora.audited:
+            task_spec(task, config.task_file)
+        for domain in config.domains:
+            domain_spec(domain, config.domain_file)
+        for selector in config.selectors:
+            if selector not in SELECTORS:
+                hint = nearest(selector, SELECTORS)
+                raise UserError(f"SELECTORS: {selector!r} is none of {', '.join(SELECTORS)}.{hint}")
+        study.models.base  # noqa: B018 - a base model that is not there is refused before anything is computed
         study.write("config.json", study.config.model_dump_json(indent=1) + "\n")
         return study
 
@@ -255,7 +269,7 @@ class Study:
 
     def _models(self, methods: Sequence[str], tasks: Sequence[str]) -> list[Model]:
         """The models of a grid; what is needed to name them (domain text, selections) is made first."""
-        needed = {"generic"}
+        needed = {"generic"} if self.corpora.has_domain("generic") else set()
         for task in tasks:
             needed |= {self.models.domain_of(task)} | (
                 {self.models.unrelated_domain(task)} if "not_dapt" in methods else set()
