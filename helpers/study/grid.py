@@ -60,12 +60,14 @@ def write(study, cell: tuple[str, str, int], step: Step, recipe: str) -> Path:
     model = None if method == "tfidf" else study.models.model(method, task)
     stored = read_json(study.store.find(step.kind, step.parts) / "record.json")
     config, spec = study.config, study.task(task).spec
+    base_model = Path(config.base_model).name
+    settings = config.model_dump(mode="json", exclude={"output_dir", "workers", *PLACES}) | {"base_model": base_model}
     record = {
         **stored, "task": task, "domain": spec.domain, "method": method, "recipe": recipe, "seed": seed,
-        "preset": config.preset, "base_model": Path(config.base_model).name, "metric": spec.metric,
+        "preset": config.preset, "base_model": base_model, "metric": spec.metric,
         "test_leaked": study.leaked_test_rows(task),
         "adaptation": study.adaptation_row(model) if model and model.step else None,
-        "config": config.model_dump(mode="json", exclude={"output_dir", "workers", *PLACES}),
+        "config": settings,
         "key": step.digest,
     }  # fmt: skip
     path = study.output / "records" / record_path(record)
