@@ -15,7 +15,9 @@ import torch
 from torch import nn
 
 from helpers import compute, packing
+from helpers.adapt.model import resolve_model
 from helpers.classify.batches import Batch, batches_for_scoring
+from helpers.classify.encoder import first_vectors, replace_dropout
 from helpers.classify.inputs import text_windows
 from helpers.errors import UserError
 
@@ -33,7 +35,7 @@ class Classifier(nn.Module):
     def __init__(self, encoder, tokenizer, labels: Sequence[str], max_length: int = 512, dropout: float = 0.1):
         super().__init__()
         width = encoder.config.hidden_size
-        self.encoder = encoder
+        self.encoder = replace_dropout(encoder)
         self.dropout = nn.Dropout(dropout)
         self.dense = nn.Linear(width, width)
         self.out_proj = nn.Linear(width, len(labels))
@@ -42,10 +44,7 @@ class Classifier(nn.Module):
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """[windows, classes] fp32 scores of the windows of a packed batch, in the batch's order."""
-        device = self.out_proj.weight.device
-        with compute.autocast(device):
-            hidden = self.encoder(**batch.inputs(device)).last_hidden_state
-        first = hidden[batch.row, batch.column].float()
+        first = first_vectors(self.encoder, batch)
         return self.out_proj(torch.tanh(self.dense(self.dropout(first))))
 
 
@@ -77,7 +76,7 @@ def packs_windows(encoder) -> bool:
 def new_classifier(model: str | Path, labels: Sequence[str], max_length: int = 512, dropout: float = 0.1):
     """A classifier with the weights of `model` and a new, randomly drawn head.
 
-    model: a Hugging Face folder or hub name of any encoder, masked-LM checkpoints included. The folder is read
+    model: 'mini', or a Hugging Face folder or hub name of any encoder, masked-LM checkpoints included; it is read
     once a process. Raises UserError where there is no such model or some encoder weights are missing.
     """
     encoder, tokenizer = _checkpoint(*_stamp(model))
@@ -92,8 +91,9 @@ def tokenizer_of(model: str | Path):
 
 def _stamp(model) -> tuple[str, float]:
     """Name of a model, and when its weights were last written, so that a rewritten folder is read again."""
-    weights = Path(model) / "model.safetensors"
-    return str(model), weights.stat().st_mtime if weights.exists() else 0.0
+    source = resolve_model(model)
+    weights = Path(source) / "model.safetensors"
+    return source, weights.stat().st_mtime if weights.exists() else 0.0
 
 
 @functools.lru_cache(maxsize=CHECKPOINTS_KEPT)
@@ -105,7 +105,11 @@ def _checkpoint(model: str, _written: float):
         pooler = "add_pooling_layer" in inspect.signature(MODEL_MAPPING[type(config)].__init__).parameters
         with _quiet():
             encoder, report = AutoModel.from_pretrained(
-                model, dtype=torch.float32, output_loading_info=True, **({"add_pooling_layer": False} if pooler else {})
+                model,
+                dtype=torch.float32,
+                use_safetensors=True,
+                output_loading_info=True,
+                **({"add_pooling_layer": False} if pooler else {}),
             )
         tokenizer = AutoTokenizer.from_pretrained(model, use_fast=True)
     except (OSError, ValueError, KeyError) as error:

@@ -67,7 +67,7 @@ def fine_tune(
 ) -> Result:
     """Fine-tune `model` on the task's train, stop on dev, score the best dev epoch's weights on test.
 
-    model: a Hugging Face folder or hub name. task: a helpers.data.Task. seed: of the head's weights, of the
+    model: 'mini', a Hugging Face folder or a hub name. task: a helpers.data.Task. seed: of the head's weights, of the
     order of examples and of dropout; on a CPU the same seed and thread count give the same bits. keep_model:
     return the trained classifier too. log: gets one line an epoch. Model and tokens are read once a process.
     Raises UserError for a task that cannot be learnt (see `check_task`) or a model that cannot be read.

@@ -64,6 +64,17 @@ def tiny_model(tmp_path_factory, task) -> str:
     return str(folder)
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Models this small only lose by a second thread, most of all on a busy machine."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture
 def quick():
     """The paper's recipe with a learning rate that suits random weights."""
