@@ -1,0 +1,145 @@
+"""Fine-tuning a grid beside Hugging Face Trainer runs one after another.
+
+    python -m benchmarks.classify --json FILE [--size small] [--data-dir ROOT]
+
+Same checkpoint, rows, epochs, batch, learning rate and optimiser, dev scored after every epoch and the best
+epoch tested, on both sides. Ours: jobs on an executor that divides the cores. Peer: Trainer as it comes, with
+all cores and dynamic padding. ROOT (or $DSP_DATA) holds the tasks; without one they are generated, and
+without a bundled `mini` the model has its shape and random weights.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from benchmarks.common import main, row, side_by_side
+from helpers.classify import PAPER, Recipe, fine_tune, scores
+from helpers.data import load_task
+from helpers.paths import MODELS
+from helpers.run import executor
+
+TASKS = {"citation_intent": 128, "chemprot": 128, "hyperpartisan_news": 256}  # task -> tokens a text
+TOY_TASKS = {"toy_cs": 128, "toy_biomed": 128}
+RECIPE = replace(PAPER, learning_rate=5e-4, patience=0, schedule="constant", bias_correction=True)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One fine-tuning of either side."""
+
+    task: str
+    model: str
+    recipe: Recipe
+    seed: int
+    data_dir: str
+    max_train: int
+    max_eval: int
+
+
+def our_score(job: Job) -> float:
+    """Test score of one of our jobs; a worker process keeps model and tokens for the next one."""
+    task = load_task(job.task, data_dir=job.data_dir, max_train=job.max_train, max_eval=job.max_eval)
+    return fine_tune(job.model, task, job.recipe, seed=job.seed).score
+
+
+def trainer_score(job: Job) -> float:
+    """Test score of one Trainer run, written as its documentation does."""
+    import transformers
+
+    task = load_task(job.task, data_dir=job.data_dir, max_train=job.max_train, max_eval=job.max_eval)
+    recipe, metric = job.recipe, task.spec.metric
+    transformers.set_seed(job.seed)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(job.model)
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(job.model, num_labels=len(task.labels))
+
+    def rows(frame):
+        encoded = tokenizer(list(frame["text"]), truncation=True, max_length=recipe.max_length)["input_ids"]
+        labels = frame["label"].map(task.labels.index)
+        return [{"input_ids": ids, "label": label} for ids, label in zip(encoded, labels, strict=True)]
+
+    def score(prediction):
+        return {"score": scores(prediction.label_ids, prediction.predictions.argmax(-1), task.labels)[metric]}
+
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = transformers.TrainingArguments(
+            folder, num_train_epochs=recipe.epochs, per_device_train_batch_size=recipe.batch_size,
+            per_device_eval_batch_size=64, learning_rate=recipe.learning_rate, lr_scheduler_type="constant",
+            weight_decay=recipe.weight_decay, adam_beta1=recipe.adam_betas[0], adam_beta2=recipe.adam_betas[1],
+            adam_epsilon=recipe.adam_epsilon, max_grad_norm=recipe.max_gradient_norm, seed=job.seed,
+            eval_strategy="epoch", save_strategy="epoch", save_only_model=True, save_total_limit=1,
+            load_best_model_at_end=True, metric_for_best_model="score", logging_strategy="no",
+            report_to="none", disable_tqdm=True, dataloader_pin_memory=False,
+        )  # fmt: skip
+        trainer = transformers.Trainer(
+            model, arguments, train_dataset=rows(task.train), eval_dataset=rows(task.dev),
+            data_collator=transformers.DataCollatorWithPadding(tokenizer), compute_metrics=score,
+        )  # fmt: skip
+        trainer.remove_callback(transformers.PrinterCallback)
+        trainer.train()
+        return trainer.evaluate(rows(task.test))["eval_score"]
+
+
+def mini(folder: Path, tasks, data_dir: str) -> str:
+    """The bundled model, or one of its shape with random weights and a tokenizer made from the tasks."""
+    from tokenizers import ByteLevelBPETokenizer
+    from transformers import RobertaConfig, RobertaForMaskedLM, RobertaTokenizerFast
+
+    if (MODELS / "mini" / "config.json").exists():
+        return str(MODELS / "mini")
+    bpe = ByteLevelBPETokenizer()
+    texts = (text for task in tasks for text in load_task(task, data_dir=data_dir).train["text"])
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    bpe.train_from_iterator(texts, vocab_size=8192, special_tokens=special, show_progress=False)
+    bpe.save_model(str(folder))
+    tokenizer = RobertaTokenizerFast(str(folder / "vocab.json"), str(folder / "merges.txt"))
+    tokenizer.save_pretrained(folder)
+    shape = dict(hidden_size=192, num_hidden_layers=4, num_attention_heads=6, intermediate_size=768)
+    config = RobertaConfig(vocab_size=8192, max_position_embeddings=514, **shape)
+    RobertaForMaskedLM(config).save_pretrained(folder)
+    return str(folder)
+
+
+def cases(size: str):
+    """Seconds of each task's grid and of all, then the mean test scores of both sides."""
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    data_dir = os.environ.get("DSP_DATA", "")
+    tasks = TASKS if data_dir else TOY_TASKS
+    small = size == "small"
+    rows, evaluated, epochs, seeds = (48, 24, 1, 2) if small else (400, 200, 2, 2)
+    with tempfile.TemporaryDirectory() as scratch, executor() as pool:
+        model = mini(Path(scratch), tasks, data_dir)
+        total, all_scores = [0.0, 0.0], {}
+        for task, length in tasks.items():
+            recipe = replace(RECIPE, epochs=epochs, max_length=length)
+            jobs = [Job(task, model, recipe, seed, data_dir, rows, evaluated) for seed in range(seeds)]
+            found = all_scores[task] = {}
+            ours = partial(_run, found, "ours", lambda jobs=jobs: list(pool.map(our_score, jobs)))
+            peer = partial(_run, found, "peer", lambda jobs=jobs: [trainer_score(job) for job in jobs])
+            seconds = side_by_side(ours, peer, repeats=1 if small else 3)
+            total = [a + b for a, b in zip(total, seconds, strict=True)]
+            shape = f"{len(jobs)} runs, {rows} rows, {epochs} epochs, {length} tokens"
+            yield row(f"{task}: {shape}", "s", *seconds, "HF Trainer in turn")
+        yield row("whole grid", "s", *total, "HF Trainer in turn")
+        for task, found in all_scores.items():
+            means = (100 * sum(found[side]) / len(found[side]) for side in ("ours", "peer"))
+            yield row(f"{task}: mean test F1", "F1", *means, "HF Trainer in turn", more_is_better=True)
+
+
+def _run(found: dict, side: str, work) -> None:
+    found[side] = work()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--data-dir")
+    options, sys.argv[1:] = parser.parse_known_args()
+    if options.data_dir:
+        os.environ["DSP_DATA"] = str(Path(options.data_dir).resolve())
+    main(cases, __doc__.splitlines()[0])
