@@ -76,9 +76,9 @@ _ALL_SELECTORS = ("vampire", "random", "tfidf", "bm25", "moore_lewis", "dsir", "
 PRESETS: dict[str, dict] = {
     # Seconds: generated text, to see that everything works.
     "smoke": dict(
-        tasks=TOY_TASKS, domains=DOMAINS, base_model="mini", seeds=2, data_dir="toy", max_train=96, max_eval=64,
+        tasks=TOY_TASKS, domains=DOMAINS, base_model="mini", seeds=2, data_dir="toy", max_train=64, max_eval=48,
         max_length=64, top_words=300, overlap_documents=200, heldout_documents=40, dapt_steps=12, dapt_batch=32,
-        dapt_learning_rate=5e-4, tapt_epochs=4, tapt_batch=32, tapt_learning_rate=5e-4, epochs=3,
+        dapt_learning_rate=5e-4, tapt_epochs=4, tapt_batch=32, tapt_learning_rate=5e-4, epochs=2,
         learning_rate=5e-4, batch_size=16, patience=2, selection_tasks=("toy_biomed",),
         selectors=("vampire", "random"), neighbours=(2,), pool_sentences=600, vampire_epochs=5,
     ),
