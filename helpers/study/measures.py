@@ -42,12 +42,12 @@ def audit(study) -> pd.DataFrame:
     study.prepare_domains(names)
     frames = []
     for task in study.corpora.audited:
-        domains = [name for name in names if name in (GENERIC, study.models.domain_of(task))]
-        corpora = {f"{name} (adaptation text)": study.corpora.train_texts(name) for name in domains}
+        domains = {"general text": GENERIC, "domain text": study.models.domain_of(task)}
+        corpora = {title: study.corpora.train_texts(name) for title, name in domains.items()}
         corpora["tapt text"] = study.corpora.tapt_texts(task)
         parts = {
             "task": study.corpora.task_fingerprint(task), "held": study.corpora.held_fingerprint,
-            "corpora": {name: study.corpora.domain_meta(name)["train"]["fingerprint"] for name in domains},
+            "corpora": [study.corpora.domain_meta(name)["train"]["fingerprint"] for name in domains.values()],
         }  # fmt: skip
         loaded = study.task(task)
         found = cached_frame(study, "audit", parts, lambda: audit_task(loaded, corpora))  # noqa: B023
