@@ -10,6 +10,8 @@ from helpers import packing
 TOKENS_A_SCORING_BATCH = 8192
 # Attention costs a token as much as all else when its row is about this long (measured at widths 128 and 256).
 ATTENTION_PARITY = 256
+# Few different lengths, because a CPU prepares its matrix products anew for every shape it has not met.
+ROW_LENGTHS = (32, 64, 96, 128, 192, 256, 384, 512)
 
 
 @dataclass(frozen=True)
@@ -63,12 +65,11 @@ class Layout:
 def cheapest_rows(lengths) -> tuple[list[list[int]], int]:
     """Rows of places in `lengths`, and the row length, of least cost: tokens x (1 + row length / parity).
 
-    Short rows waste room at their ends, long rows waste attention between texts; three lengths are tried.
+    Short rows waste room at their ends, long rows waste attention between texts; the next two lengths are tried.
     """
     longest = int(max(lengths))
     best = None
-    for factor in (1.0, 1.3, 2.0):
-        length = -(-int(longest * factor) // 8) * 8 if factor > 1 else longest
+    for length in [length for length in ROW_LENGTHS if length >= longest][:2] or [longest]:
         rows = packing.pack(lengths, length)
         cost = len(rows) * length * (1 + length / ATTENTION_PARITY)
         if best is None or cost < best[0]:

@@ -25,12 +25,13 @@ def first_vectors(encoder, batch: Batch) -> torch.Tensor:
     segments = batch.segments.to(device)
     hidden = encoder.embeddings(batch.input_ids.to(device), position_ids=batch.position_ids.to(device))
     low = torch.bfloat16 if compute.precision(device) == "bf16" else torch.float32
-    together = segments[:, None, :, None] == segments[:, None, None, :]
+    alone = bool((batch.segments == 1).all())  # every row is one window without padding: nothing to mask
+    together = None if alone else segments[:, None, :, None] == segments[:, None, None, :]
     layers = encoder.encoder.layer
     for layer in layers[:-1]:
         hidden = _layer(layer, hidden, hidden, together, low)
     # From here on a row is a window's first token, which looks at the tokens of its window.
-    own = segments[row, column][:, None, None, None] == segments[row][:, None, None, :]
+    own = None if alone else segments[row, column][:, None, None, None] == segments[row][:, None, None, :]
     return _layer(layers[-1], hidden, hidden[row, column][:, None], own, low, row)[:, 0]
 
 
@@ -42,8 +43,8 @@ def _has_bert_layers(config) -> bool:
 def _layer(layer, hidden, asking, allowed, low, row=None):
     """One transformer layer. hidden: [rows, length, width] attended to; asking: what attends, fp32 both.
 
-    allowed: boolean, which cells see which. row: the row of `hidden` that each row of `asking` looks at, None
-    for its own. Matrix products run in `low`, sums, softmax and LayerNorm in fp32.
+    allowed: boolean, which cells see which; None for all. row: the row of `hidden` that each row of `asking`
+    looks at, None for its own. Products and attention run in `low`, sums and LayerNorm in fp32.
     """
     own, output = layer.attention.self, layer.attention.output
     reads = [own.key, own.value] if row is not None else [own.query, own.key, own.value]
@@ -67,11 +68,18 @@ def _linear(module, x, low):
 def _attention(query, key, value, allowed, dropout):
     """Softmax attention with dropout on its weights; [rows, heads, tokens, head width] in and out."""
     rate = dropout.p if dropout.training else 0.0
-    if query.device.type != "cpu" or not rate:
+    # On a CPU torch's fused attention is quick forwards only; its backward pass is slower than these products'.
+    if query.device.type != "cpu" or not torch.is_grad_enabled():
         return functional.scaled_dot_product_attention(query, key, value, attn_mask=allowed, dropout_p=rate)
-    scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
-    weights = scores.float().masked_fill(~allowed, torch.finfo(torch.float32).min).softmax(dim=-1)
-    return dropout(weights.to(value.dtype)) @ value
+    rows, heads, length, width = query.shape
+    query, key, value = (part.reshape(rows * heads, -1, width) for part in (query, key, value))
+    scores, weight_of_mask = query.new_empty(1), 0
+    if allowed is not None:
+        scores, weight_of_mask = torch.zeros(allowed.shape, dtype=query.dtype), 1
+        scores = scores.masked_fill_(~allowed, torch.finfo(query.dtype).min)
+        scores = scores.expand(rows, heads, -1, -1).reshape(rows * heads, length, -1)
+    scores = torch.baddbmm(scores, query, key.transpose(1, 2), beta=weight_of_mask, alpha=width**-0.5)
+    return (dropout(scores.softmax(dim=-1)) @ value).view(rows, heads, length, width)
 
 
 class FastDropout(nn.Module):

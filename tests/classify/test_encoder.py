@@ -13,30 +13,33 @@ SIZES = dict(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["Bert", "Roberta", "Electra"])
-def test_first_vectors_and_their_gradients_equal_those_of_transformers(kind, monkeypatch):
+@pytest.mark.parametrize(
+    "kind, lengths",
+    [("Bert", [5, 17, 9, 3, 12]), ("Roberta", [5, 17, 9, 3, 12]), ("Electra", [5, 17, 9]), ("Roberta", [32, 32])],
+)
+def test_first_vectors_and_their_gradients_equal_those_of_transformers(kind, lengths, monkeypatch):
     """With dropout 0 the packed road and the library's padded one are one function, backward included."""
     monkeypatch.setenv("DSP_PRECISION", "fp32")
     torch.manual_seed(0)
     pooler = {"add_pooling_layer": False} if kind != "Electra" else {}
     config = getattr(transformers, f"{kind}Config")(**SIZES, pad_token_id=1)
     encoder = getattr(transformers, f"{kind}Model")(config, **pooler).train()
-    lengths = [5, 17, 9, 3, 12]
     tokens = np.random.default_rng(0).integers(3, 60, sum(lengths))
-    windows = Windows(tokens, np.concatenate([[0], np.cumsum(lengths)]), np.arange(5))
-    weights = torch.randn(5, 16)
+    windows = Windows(tokens, np.concatenate([[0], np.cumsum(lengths)]), np.arange(len(lengths)))
+    weights = torch.randn(len(lengths), 16)
 
     offset = 2 if kind == "Roberta" else 0
-    batch = Layout(pad_id=1, offset=offset, packs=True).lay(windows, np.arange(5))
+    batch = Layout(pad_id=1, offset=offset, packs=True).lay(windows, np.arange(len(lengths)))
     ours = first_vectors(encoder, batch)
     (ours * weights[torch.from_numpy(batch.window)]).sum().backward()
     our_gradients = {name: p.grad.clone() for name, p in encoder.named_parameters() if p.grad is not None}
 
     encoder.zero_grad()
-    ids = torch.ones(5, 17, dtype=torch.int64)
+    longest = max(lengths)
+    ids = torch.ones(len(lengths), longest, dtype=torch.int64)
     for place, length in enumerate(lengths):
         ids[place, :length] = torch.from_numpy(windows[place])
-    mask = (torch.arange(17) < torch.tensor(lengths)[:, None]).long()
+    mask = (torch.arange(longest) < torch.tensor(lengths)[:, None]).long()
     theirs = encoder(input_ids=ids, attention_mask=mask).last_hidden_state[:, 0]
     (theirs * weights).sum().backward()
 
