@@ -59,7 +59,8 @@ def test_long_documents_become_windows_and_nothing_is_lost(tmp_path):
     from helpers.packing import tokenize
 
     bpe = ByteLevelBPETokenizer()
-    bpe.train_from_iterator(["a b c d"], special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"], show_progress=False)
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    bpe.train_from_iterator(["a b c d"], special_tokens=special, show_progress=False)
     bpe.save_model(str(tmp_path))
     tokenizer = RobertaTokenizerFast(str(tmp_path / "vocab.json"), str(tmp_path / "merges.txt"))
     texts = ["abcdefghijklmno", "", "xyz"]

@@ -8,7 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from helpers.adapt import DAPT, TAPT, adapt, scaled
+from helpers.adapt import DAPT, TAPT, adapt, processes, scaled
 from helpers.data import load_domain
 from helpers.errors import UserError
 
@@ -21,16 +21,19 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output", required=True, type=Path, help="folder of the adapted model; resumes there")
     parser.add_argument("--recipe", choices=("dapt", "tapt"), default="dapt")
     parser.add_argument("--seed", type=int, default=0)
-    for name, kind in (("steps", int), ("epochs", float), ("batch-size", int), ("learning-rate", float),
-                       ("max-length", int), ("mask-probability", float), ("dropout", float), ("packing", str)):  # fmt: skip
+    kinds = {
+        "steps": int, "epochs": float, "batch-size": int, "learning-rate": float, "max-length": int,
+        "mask-probability": float, "dropout": float, "packing": str,
+    }  # fmt: skip
+    for name, kind in kinds.items():
         parser.add_argument(f"--{name}", type=kind)
     options = vars(parser.parse_args(arguments))
     source = {name: options.pop(name) for name in ("model", "texts", "output", "recipe", "seed")}
     changes = {name: value for name, value in options.items() if value is not None}
     recipe = scaled({"dapt": DAPT, "tapt": TAPT}[source["recipe"]], **changes)
     corpus = load_domain(source["texts"].name.split(".")[0], domain_file=str(source["texts"]))
-    adapted = adapt(source["model"], corpus, recipe, source["output"], seed=source["seed"])
-    print(f"wrote {adapted.path}")
+    adapt(source["model"], corpus, recipe, source["output"], seed=source["seed"])
+    processes.leave()
 
 
 if __name__ == "__main__":

@@ -94,8 +94,9 @@ def mask_rows(
     laid = first_of_row[cells // recipe.max_length] + rows.segments.reshape(-1)[cells] - 1
     shown = rows.window[laid]
     flat = rows.input_ids.reshape(-1)
+    place = rows.position_ids.reshape(-1)[cells] - vocabulary.position_offset
     masked, chosen = mask_tokens(
-        flat[cells], epoch[shown], chosen_windows[shown], rows.position_ids.reshape(-1)[cells] - vocabulary.position_offset,
+        flat[cells], epoch[shown], chosen_windows[shown], place,
         seed=seed, probability=recipe.mask_probability, mask_id=vocabulary.mask_id,
         vocabulary=vocabulary.size, special=vocabulary.special,
     )  # fmt: skip

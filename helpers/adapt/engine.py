@@ -20,7 +20,7 @@ from helpers.adapt.recipe import Recipe
 from helpers.errors import UserError
 from helpers.packing import position_offset, tokenize
 
-COMPILE_ABOVE = 6e13  # multiplications: about ten minutes of two cores; below that compiling costs more than it saves
+COMPILE_ABOVE = 1e15  # multiplications: hours of two cores; below that compiling takes longer than it saves
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ def adapt(
     """
     output = Path(output)
     group = processes.join()
+    log = log if group.rank == 0 else _silent
     net, tokenizer, untrained_head = load_masked_lm(model, recipe.dropout)
     if untrained_head:
         if general_texts is None:
@@ -72,7 +73,7 @@ def adapt(
         windows = full_sentences(windows, recipe.max_length)
     steps = recipe.updates(len(windows))
     documents = int(windows.document[-1]) + 1
-    run = _Run(net, tokenizer, recipe, steps, seed, compile, float(windows.starts[-1]) / len(windows), group)
+    run = _Run(net, recipe, steps, seed, compile, float(windows.starts[-1]) / len(windows), group)
     first = run.restore(output / "checkpoint")
     log(
         f"{recipe.name}: {documents:,} documents, {len(windows):,} windows, {windows.starts[-1]:,} tokens; "
@@ -98,11 +99,16 @@ def adapt(
     history = pd.DataFrame(run.history)
     if group.rank == 0:
         _save_model(net, tokenizer, output, recipe, history, summary, seed)
+        log(f"wrote {output}")
     group.wait()
     return Adapted(output, history, summary)
 
 
 HEAD = Recipe("head", learning_rate=5e-4, batch_size=64, steps=1500, max_length=128)
+
+
+def _silent(line: str) -> None:
+    pass
 
 
 def model_with_head(net, tokenizer, output: Path) -> Path:
@@ -129,7 +135,7 @@ def _save_model(net, tokenizer, output: Path, recipe: Recipe, history, summary: 
 class _Run:
     """State of one training: model, optimiser, compiled step, progress."""
 
-    def __init__(self, net, tokenizer, recipe: Recipe, steps: int, seed: int, compile: bool | None, width: float, group):
+    def __init__(self, net, recipe: Recipe, steps: int, seed: int, compile: bool | None, width: float, group):
         self.net, self.recipe, self.steps, self.seed, self.group = net, recipe, steps, seed, group
         self.device = compute.device()
         net.to(self.device).train()

@@ -7,6 +7,7 @@ into the starting weights of an ordinary RobertaForMaskedLM: word vectors from t
 co-occurrence counts, sinusoidal positions, and heads that look at given distances. Training changes all of it.
 """
 
+import functools
 import gzip
 import json
 import math
@@ -14,6 +15,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -140,11 +142,11 @@ def _read(path: Path) -> tuple[list[str], list[str]]:
 
 
 def main(
-    texts: Path = typer.Option(..., help="general text, JSON lines with `text` and, if you have it, `src`"),
-    output: Path = typer.Option(MODELS / "mini", help="the Hugging Face folder to make"),
-    work: Path = typer.Option(Path("mini-work"), help="where training state lies; the same call resumes"),
-    steps: int = typer.Option(RECIPE.steps, help="updates"),
-    heldout_every: int = typer.Option(50, help="every n-th document is held out"),
+    texts: Annotated[Path, typer.Option(help="general text, JSON lines with `text` and, if you have it, `src`")],
+    output: Annotated[Path, typer.Option(help="the Hugging Face folder to make")] = MODELS / "mini",
+    work: Annotated[Path, typer.Option(help="where training state lies; the same call resumes")] = Path("mini-work"),
+    steps: Annotated[int, typer.Option(help="updates")] = RECIPE.steps,
+    heldout_every: Annotated[int, typer.Option(help="every n-th document is held out")] = 50,
 ) -> None:
     """Train `mini` from text alone, resumable, and write its model card."""
     from transformers import AutoTokenizer
@@ -158,7 +160,7 @@ def main(
         windows = tokenize(train, AutoTokenizer.from_pretrained(start), RECIPE.max_length)
         initial_model(windows).save_pretrained(start)
     recipe = Recipe(**{**RECIPE.as_dict(), "steps": steps})
-    adapted = adapt(start, train, recipe, work / "trained", seed=0, compile=True, log=lambda line: print(line, flush=True))
+    adapted = adapt(start, train, recipe, work / "trained", log=functools.partial(print, flush=True))
     rows = []
     for source in sorted(set(sources)):
         held = [text for i, text in enumerate(documents) if not i % heldout_every and sources[i] == source]
@@ -179,9 +181,10 @@ def model_card(recipe: Recipe, summary: dict, history, losses: list[dict]) -> st
         "# mini", "",
         f"A RoBERTa of {LAYERS} layers, {WIDTH} wide, {HEADS} heads, with a byte-level BPE of {VOCABULARY:,} tokens, "
         "for machines without a model hub. Trained by this repository's own code; no weights of others are in it.", "",
-        "Text: general English, mostly public-domain books, with newswire, broadcast transcripts, the Brown corpus, "
-        "speeches and Wikipedia paragraphs. It is disjoint from the `generic` and `news` samples.", "",
-        f"Training: {summary['documents']:,} documents, {summary['corpus_tokens']:,} tokens; {summary['steps']:,} updates "
+        "Text: general English, mostly public-domain books, with newswire, broadcast transcripts, the Brown "
+        "corpus, speeches and Wikipedia paragraphs. It is disjoint from the `generic` and `news` samples.", "",
+        f"Training: {summary['documents']:,} documents, {summary['corpus_tokens']:,} tokens; "
+        f"{summary['steps']:,} updates "
         f"of {recipe.batch_size} windows of at most {recipe.max_length} tokens, {summary['tokens']:,} tokens seen "
         f"({summary['epochs']:.2f} epochs), {recipe.mask_probability:.0%} masked, peak learning rate "
         f"{recipe.learning_rate:g}, {summary['precision']} products, {summary['seconds'] / 60:.0f} minutes on "

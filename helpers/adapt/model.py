@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from helpers import compute
 from helpers.errors import UserError
 from helpers.packing import attention_mask
 from helpers.paths import MODELS
@@ -14,6 +15,11 @@ def resolve_model(name: str | Path) -> str:
     """Folder or hub name for `name`; 'mini' is the model that comes with this package."""
     bundled = MODELS / str(name)
     return str(bundled) if bundled.is_dir() else str(name)
+
+
+def attention_kind() -> str:
+    """'eager' on a CPU, where the fused kernel's backward pass takes most of a step; 'sdpa' elsewhere."""
+    return "eager" if compute.device().type == "cpu" else "sdpa"
 
 
 def load_masked_lm(name: str | Path, dropout: float | None = None):
@@ -38,8 +44,9 @@ def load_masked_lm(name: str | Path, dropout: float | None = None):
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, use_fast=True)
         model, info = AutoModelForMaskedLM.from_pretrained(
-            source, output_loading_info=True, use_safetensors=True, dtype=torch.float32, **probabilities
-        )
+            source, output_loading_info=True, use_safetensors=True, dtype=torch.float32,
+            attn_implementation=attention_kind(), **probabilities,
+        )  # fmt: skip
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()[0][:160]
         raise UserError(f"model {name}: not loadable as a masked LM ({reason}); {way_out}") from None

@@ -56,6 +56,12 @@ def join() -> Group:
     return Group(dist.get_rank(), dist.get_world_size())
 
 
+def leave() -> None:
+    """End what `join` began; without it a process may wait for its network threads for ever."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
 def save_checkpoint(folder: Path, parameters: dict, optimizer, step: int, progress: dict) -> None:
     """Write weights, optimiser moments and progress so that `load_checkpoint` goes on bit for bit."""
     from safetensors.torch import save_file

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-WORDS = "the a of house street people saw small green table paper river morning walked slowly and they gene cell".split()
+WORDS = "the a of house street people saw small green table paper river morning walked slowly they gene cell".split()
 
 
 @pytest.fixture(scope="session")

@@ -144,7 +144,7 @@ def test_two_processes_end_with_the_weights_of_one(tiny, texts, tmp_path):
     main([*arguments, "--output", str(tmp_path / "one")])
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "DSP_PRECISION": "fp32"}
     subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0", "-m",
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m",
          "helpers.adapt", *arguments, "--output", str(tmp_path / "two")],
         env=environment, check=True, capture_output=True, timeout=240,
     )  # fmt: skip
@@ -183,8 +183,9 @@ def test_a_model_that_is_no_masked_lm_is_refused_in_one_line(tmp_path):
 
 
 def test_an_encoder_without_a_head_gets_one_fitted_and_says_so(tiny, texts, tmp_path, monkeypatch):
-    import helpers.adapt.engine as engine
     from transformers import AutoTokenizer, RobertaModel
+
+    from helpers.adapt import engine
 
     RobertaModel.from_pretrained(tiny, add_pooling_layer=False).save_pretrained(tmp_path / "encoder")
     AutoTokenizer.from_pretrained(tiny).save_pretrained(tmp_path / "encoder")

@@ -24,7 +24,8 @@ def test_a_million_tokens_are_masked_at_the_papers_rates():
     n, to_mask = len(chosen), (after == 4).mean()
     assert abs(to_mask - 0.8) < 4 * (0.8 * 0.2 / n) ** 0.5
     changed = ((after != 4) & (after != before)).mean()
-    assert abs(changed - 0.1 * (1 - 1 / 995)) < 4 * (0.1 * 0.9 / n) ** 0.5  # a random draw hits the token itself 1 in 995
+    # a random draw hits the token itself once in 995
+    assert abs(changed - 0.1 * (1 - 1 / 995)) < 4 * (0.1 * 0.9 / n) ** 0.5
     untouched = np.setdiff1d(np.arange(len(tokens)), chosen)
     assert (masked[untouched] == tokens[untouched]).all()
 
