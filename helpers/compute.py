@@ -68,7 +68,7 @@ def autocast(where=None):
 
 
 def seed_everything(seed: int) -> None:
-    """Seed Python, NumPy and torch. PYTHONHASHSEED of a running interpreter cannot be changed: no set order matters here."""
+    """Seed Python, NumPy and torch. PYTHONHASHSEED stays as it is: no result here depends on the order of a set."""
     import torch
 
     random.seed(seed)

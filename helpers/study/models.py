@@ -158,7 +158,7 @@ class Models:
 
     def tapt(self, task: str, parent: Model | None = None, unlabeled: bool = False) -> Model:
         method = ("dapt_" if parent else "") + ("curated_tapt" if unlabeled else "tapt")
-        return self._on_texts(method, task, self.corpora.tapt_texts(task, unlabeled), parent, capped=unlabeled)
+        return self._on_texts(method, task, self.corpora.tapt_texts(task, unlabeled), parent)
 
     def selected_tapt(self, task: str, selector: str, k: int) -> Model:
         """TAPT on the task's text joined with what the selector found. Paper: section 5.2."""
@@ -166,9 +166,9 @@ class Models:
         if folder is None:
             raise UserError(f"{selector}_{k}_tapt: nothing was selected for {task} yet")
         texts = self.corpora.tapt_texts(task) + list(Lines(folder / "texts.jsonl"))
-        return self._on_texts(f"{selector}_{k}_tapt", task, texts, capped=True, selector=selector, k=k)
+        return self._on_texts(f"{selector}_{k}_tapt", task, texts, selector=selector, k=k)
 
-    def _on_texts(self, method, task, texts, parent=None, *, capped=False, **known) -> Model:
+    def _on_texts(self, method, task, texts, parent=None, **known) -> Model:
         from helpers.adapt import tapt_recipe
 
         config = self.config
@@ -179,11 +179,10 @@ class Models:
             recipe = dataclasses.replace(recipe, batch_size=config.tapt_batch)
         if config.tapt_learning_rate:
             recipe = dataclasses.replace(recipe, learning_rate=config.tapt_learning_rate)
-        if capped:
-            # Never more tokens than DAPT reads; at the paper's sizes this does not bind. 1.4 tokens a word.
-            tokens = 1.4 * meta["words"] + 2 * meta["documents"]
-            budget = config.dapt_steps * config.dapt_batch * config.max_length
-            recipe = dataclasses.replace(recipe, epochs=max(1, min(recipe.epochs, int(budget / max(tokens, 1)))))
+        # Never more tokens than DAPT reads; at the paper's sizes this does not bind. 1.4 tokens a word.
+        tokens = 1.4 * meta["words"] + 2 * meta["documents"]
+        budget = config.dapt_steps * config.dapt_batch * config.max_length
+        recipe = dataclasses.replace(recipe, epochs=max(1, min(recipe.epochs, int(budget / max(tokens, 1)))))
         return self._adapted(
             method, task, parent or self.base, recipe, folder / "texts.jsonl", meta,
             sample=("task", task), **known,
