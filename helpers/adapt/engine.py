@@ -20,12 +20,13 @@ from helpers.adapt.recipe import Recipe
 from helpers.errors import UserError
 from helpers.packing import position_offset, tokenize
 
+CURVE_POINTS = 40  # rows of a run's history
 COMPILE_ABOVE = 1e15  # multiplications: hours of two cores; below that compiling takes longer than it saves
 
 
 @dataclass(frozen=True)
 class Adapted:
-    """What an adaptation left: the Hugging Face folder, a row a report of its history, and its totals."""
+    """What an adaptation left: the Hugging Face folder, its learning curve (about 40 rows), and its totals."""
 
     path: Path
     history: pd.DataFrame
@@ -81,14 +82,16 @@ def adapt(
         f"{run.describe()}" + (f"; resumed at update {first}" if first else "")
     )
     vocabulary = Vocabulary.of(tokenizer, position_offset(net))
-    saved = reported = time.perf_counter()
+    saved = told = time.perf_counter()
     for step, update in enumerate(updates(windows, recipe, vocabulary, seed, first), start=first):
         run.update(step, update)
         now = time.perf_counter()
         done = step + 1 == steps
-        if done or now - reported > 15 or step - first == 1:
-            reported = now
-            log(run.report(step))
+        if done or (step + 1) % max(1, steps // CURVE_POINTS) == 0:
+            run.record(step)
+        if done or now - told > 15 or step - first == 1:
+            told = now
+            log(run.progress(step))
         if not done and now - saved > checkpoint_seconds:
             saved = now
             run.save(output / "checkpoint", step + 1)
@@ -192,18 +195,22 @@ class _Run:
         loss.backward()
         return loss.detach()
 
-    def report(self, step: int) -> str:
-        """Add a row to the history and say it in one line."""
-        loss = sum(self.recent) / len(self.recent)
-        rate = self.tokens / max(self.seconds, 1e-9)
-        left = self.seconds / (step + 1) * (self.steps - step - 1)
-        row = {"step": step + 1, "epoch": self.epoch, "tokens": self.tokens, "loss": loss,
-               "learning_rate": self.optimizer.param_groups[0]["lr"], "seconds": self.seconds}  # fmt: skip
-        self.history.append(row)
+    def record(self, step: int) -> None:
+        """Add a row to the history: the mean loss since the row before."""
+        self.history.append({
+            "step": step + 1, "epoch": self.epoch, "tokens": self.tokens,
+            "loss": sum(self.recent) / len(self.recent),
+            "learning_rate": self.optimizer.param_groups[0]["lr"], "seconds": self.seconds,
+        })  # fmt: skip
         self.recent = []
+
+    def progress(self, step: int) -> str:
+        """One line: where the run is, how fast, and how long it will take."""
+        losses = self.recent or [self.history[-1]["loss"]]
+        left = self.seconds / (step + 1) * (self.steps - step - 1)
         return (
-            f"{self.recipe.name}: update {step + 1:,}/{self.steps:,}  loss {loss:.3f}  "
-            f"{rate:,.0f} tokens/s  {left / 60:.1f} min left"
+            f"{self.recipe.name}: update {step + 1:,}/{self.steps:,}  loss {sum(losses) / len(losses):.3f}  "
+            f"{self.tokens / max(self.seconds, 1e-9):,.0f} tokens/s  {left / 60:.1f} min left"
         )
 
     def totals(self) -> dict:
