@@ -5,6 +5,7 @@ row; a block-diagonal attention mask and restarting positions keep each as if it
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -72,27 +73,28 @@ def tokenize(
     does not fit in memory. Documents without a token are left out of the windows, not of the numbering.
     """
     first, last = special_ids(tokenizer)
+    backend = tokenizer.backend_tokenizer
+    backend.no_truncation()  # an earlier call of the tokenizer may have left these on
+    backend.no_padding()
     body = max_length - 2
     kind = np.uint16 if len(tokenizer) <= 2**16 else np.int32
     chunks, lengths, documents, seen = [], [], [], 0
-    stream = open(folder / "tokens.bin", "wb") if folder else None
     texts = iter(texts)
-    while batch := list(islice(texts, TEXTS_A_CALL)):
-        encoded = tokenizer.backend_tokenizer.encode_batch_fast(batch, add_special_tokens=False)
-        flat = []
-        for offset, encoding in enumerate(encoded):
-            ids = encoding.ids
-            for start in range(0, len(ids) if overflow == "windows" else min(len(ids), 1), body):
-                piece = ids[start : start + body]
-                flat += [first, *piece, last]
-                lengths.append(len(piece) + 2)
-                documents.append(seen + offset)
-        seen += len(batch)
-        chunk = np.asarray(flat, dtype=kind)
-        stream.write(chunk.tobytes()) if stream else chunks.append(chunk)
+    with open(folder / "tokens.bin", "wb") if folder else nullcontext() as stream:
+        while batch := list(islice(texts, TEXTS_A_CALL)):
+            flat = []
+            for offset, encoding in enumerate(backend.encode_batch_fast(batch, add_special_tokens=False)):
+                ids = encoding.ids
+                for start in range(0, len(ids) if overflow == "windows" else min(len(ids), 1), body):
+                    piece = ids[start : start + body]
+                    flat += [first, *piece, last]
+                    lengths.append(len(piece) + 2)
+                    documents.append(seen + offset)
+            seen += len(batch)
+            chunk = np.asarray(flat, dtype=kind)
+            stream.write(chunk.tobytes()) if stream else chunks.append(chunk)
     starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
-    if stream:
-        stream.close()
+    if folder:
         tokens = np.memmap(folder / "tokens.bin", dtype=kind, mode="r") if starts[-1] else np.empty(0, kind)
     else:
         tokens = np.concatenate(chunks) if chunks else np.empty(0, kind)
