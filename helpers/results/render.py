@@ -58,7 +58,8 @@ def beside_paper(table: pd.DataFrame, digits: int = 1) -> pd.DataFrame:
         key = (row["task"], row["recipe"])
         name = method_title(row["method"])
         ours.setdefault(key, {})[name] = score(row["mean"], row["sd"], digits)
-        doubtful = row["paper_grade"] and pd.isna(row["paper_mean"])
+        graded = isinstance(row["paper_grade"], str) and row["paper_grade"]  # an empty cell of a CSV comes back as NaN
+        doubtful = graded and pd.isna(row["paper_mean"])
         printed = f"(grade {row['paper_grade']})" if doubtful else score(row["paper_mean"], row["paper_sd"], digits)
         theirs.setdefault(key, {})[name] = printed
     methods = sorted(table["method"].unique(), key=lambda name: (method_order(name), name))

@@ -47,6 +47,12 @@ def test_beside_paper_puts_ours_and_theirs_next_to_each_other(study):
     assert table["DAPT (paper)"].item() == "93.9 ±0.2" and " ±" in table["base"].item()
 
 
+def test_beside_paper_reads_a_saved_table_as_the_one_in_memory(study, tmp_path):
+    table = dapt_table(study({("bbc", "base"): 0.6, ("ag", "base"): 0.6, ("ag", "dapt"): 0.7}))
+    table.to_csv(tmp_path / "dapt.csv", index=False)
+    pd.testing.assert_frame_equal(beside_paper(pd.read_csv(tmp_path / "dapt.csv")), beside_paper(table))
+
+
 def test_beside_paper_shows_a_doubtful_number_as_its_grade(study):
     table = beside_paper(transfer_table(study({("imdb", "transfer_tapt"): 0.6})))
     assert table["Transfer-TAPT (paper)"].item() == "(grade D)"
