@@ -76,8 +76,7 @@ def jaccard(texts_a: Iterable[str] | WordCounts, texts_b: Iterable[str] | WordCo
     min_df: documents that must hold a word before it counts.
     """
     first, second = (
-        set(counts.words[counts.document_frequency >= min_df])
-        for counts in (_counted(texts_a), _counted(texts_b))
+        set(counts.words[counts.document_frequency >= min_df]) for counts in (_counted(texts_a), _counted(texts_b))
     )
     return 100.0 * len(first & second) / max(len(first | second), 1)
 

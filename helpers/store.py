@@ -1,8 +1,8 @@
 """Artifacts on disk, found by what they were computed from: keyed, locked, atomic, verified, resumable.
 
-    root/<kind>/<key>/...            the files, and manifest.json, written last
-    root/<kind>/.partial-<key>/      where they are being made; kept when the maker is killed
-    root/<kind>/.<key>.lock          held while one is made
+root/<kind>/<key>/...            the files, and manifest.json, written last
+root/<kind>/.partial-<key>/      where they are being made; kept when the maker is killed
+root/<kind>/.<key>.lock          held while one is made
 """
 
 import dataclasses
@@ -123,9 +123,7 @@ class Store:
         self.root = Path(root)
         self.log = log
 
-    def get_or_make(
-        self, kind: str, recipe: Mapping, make: Callable[[Path], None], *, resume: bool = True
-    ) -> Path:
+    def get_or_make(self, kind: str, recipe: Mapping, make: Callable[[Path], None], *, resume: bool = True) -> Path:
         """The folder of the artifact that `recipe` describes, made first if it is not there whole.
 
         kind: a plain word, the folder's name. recipe: see `key`.

@@ -57,8 +57,13 @@ def method_scores(table: pd.DataFrame, records: pd.DataFrame | None = None, axes
             _draw_paper(row[1], rows)
             row[1].set_title("the paper" if place == 0 else "", fontweight="normal", color="#777777")
     axes[-1, 0].set_xlabel("test F1 (%)")
-    finish(axes[0, 0], table, "mean and 95% interval over seeds, dots: single seeds; the paper's ± sd" if printed
-           else "mean and 95% interval over seeds, dots: single seeds")
+    finish(
+        axes[0, 0],
+        table,
+        "mean and 95% interval over seeds, dots: single seeds; the paper's ± sd"
+        if printed
+        else "mean and 95% interval over seeds, dots: single seeds",
+    )
     return axes[:, 0]
 
 

@@ -244,9 +244,7 @@ def _patterns(gold, first, second, n_labels: int, metric: str):
     def difference(weights, swapped=None):
         weights = np.asarray(weights, float)
         swapped = None if swapped is None else np.asarray(swapped, float)
-        pairs = [
-            side(weights, swapped, a, b) - side(weights, swapped, b, a) for a, b in zip(one, two, strict=True)
-        ]
+        pairs = [side(weights, swapped, a, b) - side(weights, swapped, b, a) for a, b in zip(one, two, strict=True)]
         return 100 * np.stack(pairs, axis=1)
 
     return counts, difference

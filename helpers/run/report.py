@@ -65,6 +65,11 @@ SECTIONS = (
         ("tapt",), "03_tapt",
     ),
     Section(
+        "Who has seen the test?", "not in the paper",
+        "Dev and test texts found again in training text or in a corpus, exactly or nearly; -1: nothing to compare.",
+        ("leak",), "03_tapt",
+    ),
+    Section(
         "Does it transfer between tasks?", "section 4.2, Table 6",
         "TAPT on the text of another task of the same domain. If it helps less than TAPT, the gain is the task's.",
         ("transfer",), "04_transfer",
@@ -80,7 +85,7 @@ SECTIONS = (
         ("cost",), "06_report",
     ),
 )  # fmt: skip
-MATCH_ORDER = ("claim", "verdict", "cost", "overlap", "selection", "select", "neighbour", "vampire", "transfer",
+MATCH_ORDER = ("claim", "verdict", "leak", "cost", "overlap", "selection", "select", "neighbour", "vampire", "transfer",
                "mlm_loss", "loss", "training", "tapt", "dapt")  # fmt: skip
 _SCORES = {"task", "recipe", "method", "mean", "sd", "paper_mean", "paper_sd", "paper_grade"}
 

@@ -1,7 +1,7 @@
 """The notebooks in order, by papermill: checked first, one process each, continued where it stopped.
 
-    outputs/<run>/notebooks/03_tapt.ipynb          executed; 03_tapt.failed.ipynb when it failed
-    outputs/<run>/logs/03_tapt.{log,json}          what it printed; how it ended, and from which sources
+outputs/<run>/notebooks/03_tapt.ipynb          executed; 03_tapt.failed.ipynb when it failed
+outputs/<run>/logs/03_tapt.{log,json}          what it printed; how it ended, and from which sources
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """Select domain text for a task: one call on two lists of strings.
 
-    selection = select_text(task_sentences, domain_sentences, "vampire", k=50)
-    tapt_text = join_with_task(selection.texts, task_sentences)
+selection = select_text(task_sentences, domain_sentences, "vampire", k=50)
+tapt_text = join_with_task(selection.texts, task_sentences)
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -78,7 +78,12 @@ def test_files_that_cannot_be_read_are_refused(tmp_path):
     (tmp_path / "plain.jsonl.gz").write_bytes(b'{"text": "x"}')
     (tmp_path / "latin.jsonl").write_bytes('{"text": "é", "label": "a"}'.encode("latin-1"))
     (tmp_path / "empty.jsonl").write_bytes(b"")
-    for name, said in (("cut.jsonl.gz", "damaged gzip"), ("plain.jsonl.gz", "damaged gzip"),
-                       ("latin.jsonl", "not UTF-8"), ("empty.jsonl", "no rows"), ("gone.jsonl", "cannot be read")):
+    for name, said in (
+        ("cut.jsonl.gz", "damaged gzip"),
+        ("plain.jsonl.gz", "damaged gzip"),
+        ("latin.jsonl", "not UTF-8"),
+        ("empty.jsonl", "no rows"),
+        ("gone.jsonl", "cannot be read"),
+    ):
         with pytest.raises(UserError, match=said):
             jsonl.read_labelled(tmp_path / name)

@@ -34,8 +34,10 @@ def medline_xml(start):
         else:
             body = f"<AbstractText>{'. '.join(parts)} <i>in vivo</i></AbstractText>"
         language = "fre" if number % 20 == 0 else "eng"
-        articles.append(f'<PubmedArticle><Article PubModel="Print"><ArticleTitle>Title {number}.</ArticleTitle>'
-                        f"<Abstract>{body}</Abstract><Language>{language}</Language></Article></PubmedArticle>")
+        articles.append(
+            f'<PubmedArticle><Article PubModel="Print"><ArticleTitle>Title {number}.</ArticleTitle>'
+            f"<Abstract>{body}</Abstract><Language>{language}</Language></Article></PubmedArticle>"
+        )
     return gzip.compress(f"<PubmedArticleSet>{''.join(articles)}</PubmedArticleSet>".encode())
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 from helpers.results import beside_paper, dapt_table, html_table, latex, markdown, method_title, transfer_table
 from helpers.results.render import interval, score
 
-NASTY = pd.DataFrame({"a|b": ["<b>&\"x\"</b>", "50% of $5_000 ±1\n{~^\\}"], "n": [1.256, np.nan]})
+NASTY = pd.DataFrame({"a|b": ['<b>&"x"</b>', "50% of $5_000 ±1\n{~^\\}"], "n": [1.256, np.nan]})
 
 
 def test_scores_are_written_as_the_paper_writes_them():

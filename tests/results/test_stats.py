@@ -62,9 +62,7 @@ def test_f1_equals_scikit_learn(seed):
     gold, predicted = random.integers(classes, size=(2, 40))
     gold[gold == classes - 1] = 0 if seed % 2 else classes - 1  # sometimes a class without any gold row
     assert f1_score(gold, predicted, classes, "macro_f1") == pytest.approx(macro(gold, predicted, classes))
-    assert f1_score(gold, predicted, classes, "micro_f1") == pytest.approx(
-        sklearn_f1(gold, predicted, average="micro")
-    )
+    assert f1_score(gold, predicted, classes, "micro_f1") == pytest.approx(sklearn_f1(gold, predicted, average="micro"))
 
 
 def test_f1_of_some_rows_leaves_out_labels_that_lost_all_theirs():

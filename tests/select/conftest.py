@@ -15,9 +15,7 @@ COMMON = "often found shown rather large small number different recent general s
 def themed(theme: str, count: int, seed: int) -> list[str]:
     """Sentences of six words of one theme and three that all themes share."""
     draw = np.random.default_rng([seed, len(theme), sorted(THEMES).index(theme)])
-    return [
-        " ".join(draw.permutation([*draw.choice(THEMES[theme], 6), *draw.choice(COMMON, 3)])) for _ in range(count)
-    ]
+    return [" ".join(draw.permutation([*draw.choice(THEMES[theme], 6), *draw.choice(COMMON, 3)])) for _ in range(count)]
 
 
 @pytest.fixture(scope="session")
