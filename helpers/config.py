@@ -129,7 +129,12 @@ def make_config(preset: str = "demo", overrides: Mapping | None = None) -> Confi
             raise UserError(f"parameter {key.upper()}: there is none of that name.{nearest(key.upper(), names)}")
     chosen.pop("preset", None)
     try:
-        return Config(preset=preset, **{**PRESETS[preset], **chosen})
+        config = Config(preset=preset, **{**PRESETS[preset], **chosen})
+        foreign = not set(config.tasks) & set(config.selection_tasks)
+        if "tasks" in chosen and "selection_tasks" not in chosen and foreign:
+            # text is selected for a task of this study, not for one the preset had in mind
+            config = config.model_copy(update={"selection_tasks": config.tasks[:1]})
+        return config
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]).upper()
