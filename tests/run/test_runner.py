@@ -221,6 +221,8 @@ def test_a_signal_to_the_runner_ends_everything_it_started(folder, tmp_path, num
     begun = tmp_path / "begun"
     write_notebook(folder / "01_one.ipynb", f"open({str(begun)!r}, 'w').close()\nimport time\ntime.sleep(60)")
     script = (
+        # a shell that starts the tests in the background has them, and their children, ignore interrupts
+        "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from pathlib import Path\nfrom helpers.run import run_notebooks\n"
         f"run_notebooks(['1'], 'smoke', {{'OUTPUT_DIR': {str(tmp_path / 'run')!r}}}, folder=Path({str(folder)!r}))\n"
     )
