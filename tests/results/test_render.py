@@ -48,7 +48,7 @@ def test_beside_paper_puts_ours_and_theirs_next_to_each_other(study):
 
 
 def test_beside_paper_reads_a_saved_table_as_the_one_in_memory(study, tmp_path):
-    table = dapt_table(study({("bbc", "base"): 0.6, ("ag", "base"): 0.6, ("ag", "dapt"): 0.7}))
+    table = dapt_table(study({("ag", "tfidf"): 0.6, ("ag", "base"): 0.6, ("ag", "dapt"): 0.7}))
     table.to_csv(tmp_path / "dapt.csv", index=False)
     pd.testing.assert_frame_equal(beside_paper(pd.read_csv(tmp_path / "dapt.csv")), beside_paper(table))
 
