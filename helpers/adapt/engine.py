@@ -21,7 +21,11 @@ from helpers.errors import UserError
 from helpers.packing import position_offset, tokenize
 
 CURVE_POINTS = 40  # rows of a run's history
-COMPILE_ABOVE = 1e15  # multiplications: hours of two cores; below that compiling takes longer than it saves
+# Multiplications of a run worth compiling for: about ten minutes of one core. Compiling mini's step took ten seconds
+# on a quiet machine and minutes on a busy one, and saved about a third of each update.
+COMPILE_ABOVE = 1e14
+# What an encoder without a masked-LM head is trained by first, on general text.
+HEAD = Recipe("head", learning_rate=5e-4, batch_size=64, steps=1500, max_length=128)
 
 
 @dataclass(frozen=True)
@@ -63,17 +67,22 @@ def adapt(
         if general_texts is None:
             raise UserError(f"model {model} has no masked-LM head: give general_texts to fit one on first")
         log(f"{model}: no masked-LM head came with it; fitting one on general text first")
-        fitted = adapt(model_with_head(net, tokenizer, output), general_texts, HEAD, output / "head", seed=seed,
+        headed = output / "untrained"
+        if group.rank == 0:  # the new head is drawn at random: all processes start from the same draw
+            net.save_pretrained(headed)
+            tokenizer.save_pretrained(headed)
+        group.wait()
+        fitted = adapt(headed, general_texts, HEAD, output / "head", seed=seed,
                        checkpoint_seconds=checkpoint_seconds, compile=compile, log=log)  # fmt: skip
         net, tokenizer, _ = load_masked_lm(fitted.path, recipe.dropout)
     output.mkdir(parents=True, exist_ok=True)
     windows = tokenize(texts, tokenizer, recipe.max_length, folder=group.own_folder(output))
     if not len(windows):
         raise UserError("the corpus holds no token: nothing to adapt to")
+    documents = int(windows.document[-1]) + 1
     if recipe.packing == "full_sentences":
         windows = full_sentences(windows, recipe.max_length)
     steps = recipe.updates(len(windows))
-    documents = int(windows.document[-1]) + 1
     run = _Run(net, recipe, steps, seed, compile, float(windows.starts[-1]) / len(windows), group)
     first = run.restore(output / "checkpoint")
     log(
@@ -107,19 +116,8 @@ def adapt(
     return Adapted(output, history, summary)
 
 
-HEAD = Recipe("head", learning_rate=5e-4, batch_size=64, steps=1500, max_length=128)
-
-
 def _silent(line: str) -> None:
     pass
-
-
-def model_with_head(net, tokenizer, output: Path) -> Path:
-    """Save an encoder with its fresh masked-LM head, as the model that the head is fitted from."""
-    folder = output / "untrained"
-    net.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
 
 
 def _save_model(net, tokenizer, output: Path, recipe: Recipe, history, summary: dict, seed: int) -> None:
@@ -219,9 +217,9 @@ class _Run:
                 "device": self.device.type, "final_loss": self.history[-1]["loss"]}  # fmt: skip
 
     def save(self, folder: Path, step: int) -> None:
+        # no waiting for each other: processes' clocks differ, and all of them hold the same state
         if self.group.rank == 0:
             processes.save_checkpoint(folder, self.parameters, self.optimizer, step, self._progress())
-        self.group.wait()
 
     def _progress(self) -> dict:
         return {"tokens": self.tokens, "seconds": self.seconds, "recent": self.recent, "history": self.history,
