@@ -26,6 +26,13 @@ class Update:
     tokens: int
     epoch: int
 
+    def tensors(self, device) -> list:
+        """Tensors on `device`: input_ids, position_ids, segments, chosen, targets."""
+        import torch
+
+        arrays = (self.input_ids, self.position_ids, self.segments, self.chosen, self.targets)
+        return [torch.from_numpy(array).to(device, non_blocking=True) for array in arrays]
+
     def split(self, rows: int, share: int = 0, shares: int = 1) -> Iterator["Update"]:
         """The update in pieces of at most `rows` rows; `share` of `shares` processes takes every shares-th piece."""
         length = self.input_ids.shape[1]

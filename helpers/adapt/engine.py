@@ -185,8 +185,7 @@ class _Run:
         self.epoch = update.epoch
 
     def _backward(self, piece: Update, total: int) -> torch.Tensor:
-        arrays = (piece.input_ids, piece.position_ids, piece.segments, piece.chosen, piece.targets)
-        *inputs, targets = (torch.from_numpy(a).to(self.device, non_blocking=True) for a in arrays)
+        *inputs, targets = piece.tensors(self.device)
         with compute.autocast(self.device):
             logits = self.logits(*inputs)
         loss = F.cross_entropy(logits.float(), targets, reduction="sum") / total

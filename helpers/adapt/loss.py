@@ -52,8 +52,7 @@ def masked_lm_loss(
             update, owner = mask_rows(windows, batch, epoch, recipe, vocabulary, mask_seed)
             for piece in update.split(rows):
                 if len(piece.targets):
-                    arrays = (piece.input_ids, piece.position_ids, piece.segments, piece.chosen, piece.targets)
-                    *inputs, targets = (torch.from_numpy(a).to(device) for a in arrays)
+                    *inputs, targets = piece.tensors(device)
                     losses.append(F.cross_entropy(logits_of(*inputs).float(), targets, reduction="none").cpu())
             owners.append(owner)
     frame = pd.DataFrame({"document": windows.document[np.concatenate(owners)], "loss": torch.cat(losses).numpy()})

@@ -94,12 +94,12 @@ def encode(task, tokenizer, max_length: int = 512) -> Encoded:
 
 def text_windows(texts: Iterable[str], tokenizer, max_length: int) -> Windows:
     """The first window of each text."""
-    _untruncated(tokenizer)
     return tokenize(texts, tokenizer, max_length, overflow="truncate")
 
 
 def _untruncated(tokenizer) -> None:
-    # Calling a Hugging Face tokenizer with truncation=True leaves that setting behind in its Rust half.
+    # Calling a Hugging Face tokenizer with truncation=True leaves that setting behind in its Rust half, and so in its
+    # key; `packing.tokenize` lifts it for the tokens themselves.
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.backend_tokenizer.no_padding()
 

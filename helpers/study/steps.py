@@ -53,13 +53,6 @@ def make_step(store_root: str, step: Step) -> Path:
     return Store(store_root, log=lambda line: None).get_or_make(step.kind, step.parts, make)
 
 
-def _quieten() -> None:
-    """No bar for every checkpoint a worker loads: the jobs have one progress line of their own."""
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-
-
 class Lines:
     """Texts of a JSONL file, read anew by every iteration; `limit` keeps the first ones, 0 all."""
 
@@ -118,7 +111,6 @@ def make_model(
     """Continue masked-LM training of `model` on the texts; the folder becomes an ordinary checkpoint."""
     from helpers.adapt import Recipe, adapt
 
-    _quieten()
     source: Iterable[str] = Lines(texts, limit)
     if shuffle:
         source = shuffled_words(source, seed)
@@ -143,7 +135,6 @@ def make_losses(folder: Path, model: str, texts: str, max_length: int) -> None:
     """Masked-LM loss of every document, by the fixed masks of the authors' study."""
     from helpers.adapt import masked_lm_loss
 
-    _quieten()
     frame = masked_lm_loss(model, list(Lines(texts)), max_length=max_length)
     frame.to_csv(folder / "losses.csv", index=False)
 
@@ -154,7 +145,6 @@ def make_record(folder: Path, task: str, source: tuple, model: str, recipe: dict
 
     loaded = _task(task, source)
     if model:
-        _quieten()
         result = classify.fine_tune(model, loaded, classify.Recipe(**recipe), seed=seed, log=logger(folder))
     else:
         result = classify.tfidf_baseline(loaded)
