@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-import torch.nn.functional as F
 
 from helpers import compute
 from helpers.adapt import processes
 from helpers.adapt.batches import Update, Vocabulary, full_sentences, updates
-from helpers.adapt.model import MaskedLogits, load_masked_lm
+from helpers.adapt.model import MaskedLoss, load_masked_lm
 from helpers.adapt.recipe import Recipe
 from helpers.errors import UserError
 from helpers.packing import position_offset, tokenize
@@ -152,8 +151,8 @@ class _Run:
         # 6 multiplications a weight and token for forward and backward
         planned = 6.0 * sum(p.numel() for p in decayed) * steps * recipe.batch_size * width
         self.compiled = can_compile() and planned > COMPILE_ABOVE if compile is None else compile
-        masked_logits = MaskedLogits(net)
-        self.logits = torch.compile(masked_logits, dynamic=True) if self.compiled else masked_logits
+        masked_loss = MaskedLoss(net)
+        self.loss = torch.compile(masked_loss, dynamic=True) if self.compiled else masked_loss
         self.history, self.tokens, self.seconds, self.recent = [], 0, 0.0, []
 
     def describe(self) -> str:
@@ -185,10 +184,8 @@ class _Run:
         self.epoch = update.epoch
 
     def _backward(self, piece: Update, total: int) -> torch.Tensor:
-        *inputs, targets = piece.tensors(self.device)
         with compute.autocast(self.device):
-            logits = self.logits(*inputs)
-        loss = F.cross_entropy(logits.float(), targets, reduction="sum") / total
+            loss = self.loss(*piece.tensors(self.device)) / total
         loss.backward()
         return loss.detach()
 
@@ -233,8 +230,8 @@ class _Run:
         self.recent, self.history = progress["recent"], progress["history"]
         if progress["compiled"] != self.compiled:  # the two paths round differently
             self.compiled = progress["compiled"]
-            plain = getattr(self.logits, "_orig_mod", self.logits)
-            self.logits = torch.compile(plain, dynamic=True) if self.compiled else plain
+            plain = getattr(self.loss, "_orig_mod", self.loss)
+            self.loss = torch.compile(plain, dynamic=True) if self.compiled else plain
         return step
 
 

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 import typer
 
+from helpers.adapt import processes
 from helpers.adapt.engine import adapt
 from helpers.adapt.loss import loss_interval, masked_lm_loss
 from helpers.adapt.recipe import Recipe
@@ -161,6 +162,10 @@ def main(
         initial_model(windows).save_pretrained(start)
     recipe = Recipe(**{**RECIPE.as_dict(), "steps": steps})
     adapted = adapt(start, train, recipe, work / "trained", log=functools.partial(print, flush=True))
+    rank = processes.join().rank
+    processes.leave()
+    if rank:
+        return
     rows = []
     for source in sorted(set(sources)):
         held = [text for i, text in enumerate(documents) if not i % heldout_every and sources[i] == source]

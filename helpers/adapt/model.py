@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from helpers import compute
@@ -86,3 +87,15 @@ class MaskedLogits(nn.Module):
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
         mask = attention_mask(segments, dtype)
         return self.model(input_ids=input_ids, attention_mask=mask, position_ids=position_ids).logits[0]
+
+
+class MaskedLoss(nn.Module):
+    """Sum of the cross-entropy at the masked positions: one graph, so that a compiler fuses the softmax."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.logits = MaskedLogits(model)
+
+    def forward(self, input_ids, position_ids, segments, chosen, targets):
+        logits = self.logits(input_ids, position_ids, segments, chosen)
+        return F.cross_entropy(logits.float(), targets, reduction="sum")

@@ -5,8 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers import compute
 from helpers.errors import UserError
 from helpers.select.neighbours import neighbours, recall, unit_vectors
+
+
+@pytest.fixture(autouse=True, scope="module", params=["bf16", "fp32"])
+def screening(request):
+    """Every test runs with either way of screening, whatever this machine would choose."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compute, "bfloat16_is_faster", lambda: request.param == "bf16")
+        yield
 
 
 def brute_force(queries, pool, k):
@@ -63,6 +72,18 @@ def test_differences_below_float32_rounding_are_resolved():
     base = np.random.default_rng(1).normal(size=81)
     pool = base + np.random.default_rng(2).normal(size=(3000, 81)) * 1e-5
     assert_exact(base[None], pool, 100)
+
+
+def test_vectors_too_close_for_bfloat16_over_many_blocks():
+    draw = np.random.default_rng(4)
+    pool = draw.normal(size=30) + 0.01 * draw.normal(size=(12_000, 30))  # cosines within 0.001 of each other
+    assert_exact(draw.normal(size=30) + pool[:20], pool, 40, block_rows=3000)
+
+
+def test_queries_that_point_away_from_the_pool():
+    draw = np.random.default_rng(6)
+    pool = np.abs(draw.normal(size=(6000, 12)))
+    assert_exact(-np.abs(draw.normal(size=(9, 12))), pool, 60, block_rows=2500)  # every similarity is negative
 
 
 def test_answer_does_not_depend_on_blocks_threads_or_streaming():
