@@ -3,12 +3,15 @@
 import json
 import random
 import re
+import shutil
 from collections import Counter
 
 import pandas as pd
 import pytest
+from transformers import AutoTokenizer
 
 from helpers.errors import UserError
+from helpers.paths import MODELS
 from helpers.study import Study, environment, parameters
 from helpers.study import steps as steps_module
 from helpers.study.corpora import thin
@@ -60,6 +63,8 @@ def base(tmp_path):
     folder.mkdir()
     (folder / "config.json").write_text("{}")
     (folder / "model.safetensors").write_text("weights")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(MODELS / "mini" / name, folder)
     return folder
 
 
@@ -231,6 +236,14 @@ def test_parents_come_first_and_nothing_is_made_twice(open_study, made):
     open_study().fine_tune(["dapt_tapt", "dapt", "base"], ["chemprot"])
     models = [entry for entry in made if entry[0] == "model"]
     assert len(models) == 2 and "store" not in models[0][1] and "store" in models[1][1]
+
+
+def test_tapt_reads_no_more_tokens_than_dapt(open_study):
+    study = open_study(TAPT_EPOCHS=1000, DAPT_STEPS=40, DAPT_BATCH=32, MAX_LENGTH=64)
+    recipe = study.models.model("tapt", "chemprot").step.inputs["recipe"]
+    tokens = sum(len(ids) for ids in AutoTokenizer.from_pretrained(MODELS / "mini")(
+        study.corpora.tapt_texts("chemprot")).input_ids)  # fmt: skip
+    assert recipe["epochs"] * tokens <= 40 * 32 * 64 < (recipe["epochs"] + 1) * tokens
 
 
 def test_shuffled_control_reads_the_same_text_by_the_same_recipe(open_study):

@@ -4,30 +4,35 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from helpers import compute
 from helpers.errors import UserError
 
 
 def mean_pooled(texts: Sequence[str], model: str, max_length: int = 128, batch_size: int = 64) -> np.ndarray:
     """[n, hidden] float32: last hidden states, mean over the tokens that are not padding.
 
-    model: a folder or hub name AutoModel can load. Raises UserError when it cannot be loaded.
+    model: 'mini', a folder or a hub name AutoModel can load. Raises UserError when it cannot be loaded.
     """
     import torch
     from transformers import AutoModel, AutoTokenizer
 
+    from helpers.adapt.model import resolve_model
+
+    source, device = resolve_model(model), compute.device()
     try:
-        tokenizer, network = AutoTokenizer.from_pretrained(model), AutoModel.from_pretrained(model)
+        tokenizer = AutoTokenizer.from_pretrained(source)
+        network = AutoModel.from_pretrained(source, use_safetensors=True).to(device)
     except (OSError, ValueError) as error:
         raise UserError(f"model {str(model)!r}: cannot be loaded ({str(error).splitlines()[0]}).") from None
     network.eval()
     encoded = tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
     order = np.argsort([-len(ids) for ids in encoded], kind="stable")  # like lengths together: little padding
     vectors = np.empty((len(encoded), network.config.hidden_size), np.float32)
-    with torch.inference_mode():
+    with torch.inference_mode(), compute.autocast(device):
         for first in range(0, len(order), batch_size):
             rows = order[first : first + batch_size]
-            batch = tokenizer.pad({"input_ids": [encoded[row] for row in rows]}, return_tensors="pt")
+            batch = tokenizer.pad({"input_ids": [encoded[row] for row in rows]}, return_tensors="pt").to(device)
             hidden = network(**batch).last_hidden_state.float()
             mask = batch["attention_mask"][:, :, None]
-            vectors[rows] = ((hidden * mask).sum(1) / mask.sum(1)).numpy()
+            vectors[rows] = ((hidden * mask).sum(1) / mask.sum(1)).cpu().numpy()
     return vectors

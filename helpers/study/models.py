@@ -179,15 +179,22 @@ class Models:
             recipe = dataclasses.replace(recipe, batch_size=config.tapt_batch)
         if config.tapt_learning_rate:
             recipe = dataclasses.replace(recipe, learning_rate=config.tapt_learning_rate)
-        # About DAPT's tokens at most, at 1.4 a word (mini's small vocabulary takes up to 2.2 in biomed);
-        # at the paper's sizes this does not bind.
-        tokens = 1.4 * meta["words"] + 2 * meta["documents"]
+        # DAPT's tokens at most; at the paper's sizes this does not bind.
+        tokens = self._tokens_a_word(folder / "texts.jsonl") * meta["words"] + 2 * meta["documents"]
         budget = config.dapt_steps * config.dapt_batch * config.max_length
         recipe = dataclasses.replace(recipe, epochs=max(1, min(recipe.epochs, int(budget / max(tokens, 1)))))
         return self._adapted(
             method, task, parent or self.base, recipe, folder / "texts.jsonl", meta,
             sample=("task", task), **known,
         )  # fmt: skip
+
+    def _tokens_a_word(self, texts: Path) -> float:
+        """Tokens that the base's tokenizer makes of a word, over the first documents of a text."""
+        from transformers import AutoTokenizer
+
+        first = list(Lines(texts, limit=500))
+        encoded = AutoTokenizer.from_pretrained(self.base.path)(first, add_special_tokens=False)["input_ids"]
+        return sum(map(len, encoded)) / max(1, sum(len(text.split()) for text in first))
 
     def _adapted(
         self, method, corpus, parent, recipe, texts, meta, *, sample, limit=0, shuffle=False, **known
