@@ -1,6 +1,6 @@
 """Vocabulary overlap of five domains against scikit-learn called pair by pair, with and without intervals.
 
-    python -m benchmarks.overlap --json overlap.json [--size small|full]
+python -m benchmarks.overlap --json overlap.json [--size small|full]
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ def corpora(documents: int) -> dict[str, list[str]]:
     letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
     words = np.array(["".join(draw.choice(letters, draw.integers(3, 11))) for _ in range(60_000)])
     found = {}
-    for number, name in enumerate(("pt", "biomed", "cs", "news", "reviews")):
+    for name in ("pt", "biomed", "cs", "news", "reviews"):
         own = np.concatenate([words[:5_000], draw.permutation(words)[:20_000]])
         picks = np.minimum(draw.zipf(1.2, size=(documents, 200)) - 1, len(own) - 1)
         found[name] = [" ".join(line) for line in own[picks]]

@@ -175,6 +175,9 @@ def main(
     for file in adapted.path.iterdir():
         if file.is_file() and file.name != "adaptation.json":
             shutil.copy(file, output / file.name)
+    from helpers.figures import loss_curves
+
+    loss_curves(adapted.history).figure.savefig(output / "learning_curve.png", dpi=100)
     (output / "README.md").write_text(model_card(recipe, adapted.summary, adapted.history, rows))
     print(f"wrote {output}")
 
@@ -199,7 +202,8 @@ def model_card(recipe: Recipe, summary: dict, history, losses: list[dict]) -> st
         "## Held-out masked-LM loss (15 % masked, nats a masked token, mean over documents)", "",
         "| source | loss | 95 % interval | documents |", "|---|---|---|---|",
         *(f"| {r['source']} | {r['loss']:.3f} | {r['low']:.3f} to {r['high']:.3f} | {r['n']:,} |" for r in losses), "",
-        "## Learning curve (training loss)", "", "| tokens | loss |", "|---|---|",
+        "## Learning curve (training loss)", "", "![learning curve](learning_curve.png)", "",
+        "| tokens | loss |", "|---|---|",
         *(f"| {row.tokens:,.0f} | {row.loss:.3f} |" for row in curve.itertuples()), "",
     ]  # fmt: skip
     return "\n".join(lines)

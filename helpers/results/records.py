@@ -24,7 +24,7 @@ _TEXT = ("task", "domain", "method", "recipe", "preset", "base_model", "metric")
 _NAME = re.compile(r"[\w.-]+")
 _ADAPTATION = (
     "corpus", "selector", "k", "selected_words", "steps", "documents", "tokens", "bytes", "seconds",
-    "mlm_loss_before", "mlm_loss_after",
+    "mlm_loss_before", "mlm_loss_after", "word_cover", "kl_reduction", "selection_seconds", "selection_mb",
 )  # fmt: skip
 COLUMNS = (
     *_TEXT, "seed", "score", "dev_score", "score_without_leaked", "leaked", "macro_f1", "micro_f1", "accuracy",

@@ -25,6 +25,7 @@ SCORE_COLUMNS = (
     "base_model", "preset", "records",
 )  # fmt: skip
 _CELL = ["task", "domain", "method", "recipe", "metric", "base_model", "preset"]
+_SELECTION = ("selected_words", "word_cover", "kl_reduction", "selection_seconds", "selection_mb")
 _COST = ("steps", "documents", "tokens", "bytes", "seconds")
 
 
@@ -51,19 +52,28 @@ def transfer_table(records: pd.DataFrame) -> pd.DataFrame:
 def selection_table(records: pd.DataFrame) -> pd.DataFrame:
     """TAPT on selected text, with base, TAPT and DAPT as the lines to compare with. Paper: Table 8.
 
-    Only tasks with at least one selection are listed. Returns SCORE_COLUMNS with `selector`, `k` (neighbours a
-    task sentence) and `selected_words` after `recipe`; these are empty for base, TAPT and DAPT.
+    Only tasks with at least one selection are listed. Returns SCORE_COLUMNS with, after `recipe`: `selector`, `k`
+    (neighbours a task sentence), `selected_words`, `word_cover` (share of the task's dev words that the selection
+    holds, 0 to 1), `kl_reduction` (nats, against random text), `selection_seconds` and `selection_mb` (peak memory),
+    which are empty for base, TAPT and DAPT; and `dev_mlm_loss` (of the model on the task's dev text, nats).
     """
     picked = records["method"].map(split_selection)
     tasks = records.loc[picked.notna(), "task"].unique()
     methods = ["tfidf", "base", "tapt", "dapt", *records.loc[picked.notna(), "method"].unique()]
     table = score_table(records[records["task"].isin(tasks)], methods, ("table8",))
     picked = table["method"].map(split_selection)
-    words = _cell_means(records, ["adaptation_selected_words"])
+    measured = _cell_means(records, [f"adaptation_{name}" for name in (*_SELECTION, "mlm_loss_after")])
     place = list(SCORE_COLUMNS).index("corpus")
     table.insert(place, "selector", [one[0] if one else "" for one in picked])
     table.insert(place + 1, "k", pd.array([one[1] if one else None for one in picked], dtype="Int64"))
-    table.insert(place + 2, "selected_words", _looked_up(table, words, "adaptation_selected_words"))
+    for offset, name in enumerate(_SELECTION, 2):
+        table.insert(place + offset, name, _looked_up(table, measured, f"adaptation_{name}"))
+    dev_loss = _looked_up(table, measured, "adaptation_mlm_loss_after").copy()
+    dev_loss[table["method"] == "dapt"] = np.nan  # told on the domain's text, not on the task's
+    before = records[records["method"] == "tapt"].groupby("task")["adaptation_mlm_loss_before"].mean()
+    base = (table["method"] == "base").to_numpy()
+    dev_loss[base] = table.loc[base, "task"].map(before.astype(float))
+    table.insert(place + 2 + len(_SELECTION), "dev_mlm_loss", dev_loss)
     return table
 
 

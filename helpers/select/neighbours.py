@@ -81,15 +81,21 @@ def recall(found: np.ndarray, truth: np.ndarray) -> float:
 
 
 def _unit_blocks(pool, dimensions: int, block_rows: int) -> Iterator[np.ndarray]:
-    """The pool as unit vectors in blocks of up to `block_rows`."""
-    seen = 0
+    """The pool as unit vectors in blocks of `block_rows`, however it comes; the last may be smaller."""
+    seen, waiting, rows = 0, [], 0
     for block in [pool] if isinstance(pool, np.ndarray) else pool:
-        for first in range(0, len(block), block_rows):
-            part = unit_vectors(block[first : first + block_rows], "pool", seen)
+        first = 0
+        while first < len(block):
+            part = unit_vectors(block[first : first + block_rows - rows], "pool", seen)
             if part.shape[1] != dimensions:
                 raise UserError(f"pool: {part.shape[1]} dimensions, but the queries have {dimensions}.")
-            yield part
-            seen += len(part)
+            waiting.append(part)
+            first, seen, rows = first + len(part), seen + len(part), rows + len(part)
+            if rows == block_rows:
+                yield np.concatenate(waiting) if len(waiting) > 1 else part
+                waiting, rows = [], 0
+    if waiting:
+        yield np.concatenate(waiting)
     if not seen:
         raise UserError("pool: found no vectors; expected at least one.")
 

@@ -50,10 +50,12 @@ def vampire_step(study, task: str) -> Step:
 
 def make_vampire(folder: Path, pool: str, task: str, epochs: int, seed: int) -> None:
     from helpers.select import Vampire, save_vampire
+    from helpers.select.measure import Meter
 
-    model = Vampire.fit([*Lines(pool), *Lines(task)], epochs=epochs, seed=seed, log=logger(folder))
+    with Meter() as meter:
+        model = Vampire.fit([*Lines(pool), *Lines(task)], epochs=epochs, seed=seed, log=logger(folder))
     save_vampire(model, folder)
-    model.history.to_csv(folder / "history.csv", index=False)
+    write_json(folder / "summary.json", {"seconds": meter.seconds, "peak_memory_mb": meter.peak_mb})
 
 
 def selection_step(study, task: str, selector: str, k: int) -> Step:
@@ -154,12 +156,28 @@ def neighbour_table(study, task: str, queries: int, k: int) -> pd.DataFrame:
 
 def comparison(study, task: str, k: int) -> pd.DataFrame:
     """What every selector chose, side by side, judged by the task's dev text, which none of them saw."""
-    from helpers.select.views import compare_selections
+    prepare(study, [(task, selector, k) for selector in study.config.selectors])
+    return pd.concat([quality(study, task, selector, k) for selector in study.config.selectors], ignore_index=True)
 
-    wanted = [(task, selector, k) for selector in study.config.selectors]
-    prepare(study, wanted)
-    chosen = {selector: load(study, task, selector, k) for _, selector, _ in wanted}
-    return compare_selections(chosen, study.task(task).dev["text"], pool_texts(study, task))
+
+def quality(study, task: str, selector: str, k: int) -> pd.DataFrame:
+    """One row of `helpers.select.compare_selections`; VAMPIRE's seconds and memory include its training."""
+    from helpers.select.views import compare_selections
+    from helpers.study.measures import cached_frame
+
+    parts = {"selection": selection_step(study, task, selector, k).digest, "task": study.corpora.task_fingerprint(task)}
+
+    def compute() -> pd.DataFrame:
+        dev, chosen = study.task(task).dev["text"], load(study, task, selector, k)
+        row = compare_selections({selector: chosen}, dev, pool_texts(study, task))
+        if selector == "vampire":
+            step = vampire_step(study, task)
+            fit = read_json(study.store.root / step.kind / step.digest / "summary.json")
+            row["seconds"] += fit["seconds"]
+            row["peak_memory_mb"] = row["peak_memory_mb"].clip(lower=fit["peak_memory_mb"])
+        return row
+
+    return cached_frame(study, "quality", parts, compute)
 
 
 def closeness(study, task: str, k: int) -> dict[str, np.ndarray]:

@@ -330,11 +330,12 @@ class Study:
         """What a checkpoint cost and did: the `adaptation` part of a record."""
         summary = read_json(self.folder(model) / "summary.json")
         before, after = (float(self.document_losses(*pair)["loss"].mean()) for pair in self._own_loss(model))
-        selected = 0
+        row = {"method": model.method, "corpus": model.corpus, "selector": model.selector or None, "k": model.k or None}
         if model.selector:
-            selected = selection.load(self, model.corpus, model.selector, model.k).summary["words"]
-        row = {"method": model.method, "corpus": model.corpus, "selector": model.selector or None}
-        row |= {"k": model.k or None, "selected_words": selected or None}
+            found = selection.quality(self, model.corpus, model.selector, model.k).iloc[0]
+            row |= {"selected_words": int(found["words"]), "word_cover": float(found["word_cover"]),
+                    "kl_reduction": float(found["kl_reduction"]), "selection_seconds": float(found["seconds"]),
+                    "selection_mb": float(found["peak_memory_mb"])}  # fmt: skip
         row |= {name: summary[name] for name in ("steps", "epochs", "documents", "tokens", "bytes", "seconds")}
         return row | {"mlm_loss_before": before, "mlm_loss_after": after, "checkpoint_key": model.key}
 

@@ -97,10 +97,14 @@ def test_a_seed_twice_is_refused(study):
 def test_selection_lists_selectors_and_the_lines_to_reach(study):
     methods = ("base", "dapt", "tapt", "vampire_150_tapt", "vampire_50_tapt", "random_50_tapt")
     cells = {("chemprot", method): 0.7 for method in methods} | {("ag", "base"): 0.7}
-    table = selection_table(study(cells, adaptation={"selected_words": 900, "corpus": "biomed"}))
+    measured = {"selected_words": 900, "word_cover": 0.5, "selection_seconds": 2.5, "corpus": "biomed",
+                "mlm_loss_before": 4.0, "mlm_loss_after": 3.5}  # fmt: skip
+    table = selection_table(study(cells, adaptation=measured))
     assert set(table["task"]) == {"chemprot"}
     rows = table.set_index("method")
     assert rows.loc["vampire_50_tapt", ["selector", "k", "selected_words"]].tolist() == ["vampire", 50, 900]
+    assert rows.loc["vampire_50_tapt", ["word_cover", "selection_seconds", "dev_mlm_loss"]].tolist() == [0.5, 2.5, 3.5]
+    assert rows.loc["base", "dev_mlm_loss"] == 4.0 and pd.isna(rows.loc["dapt", "dev_mlm_loss"])
     assert rows.loc["dapt", "selector"] == "" and pd.isna(rows.loc["dapt", "k"])
     assert rows.loc["vampire_150_tapt", "paper_mean"] == 83.2 and rows.loc["random_50_tapt", "paper_mean"] == 81.9
     assert rows.index.tolist()[-3:] == ["random_50_tapt", "vampire_50_tapt", "vampire_150_tapt"]
