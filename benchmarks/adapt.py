@@ -18,7 +18,9 @@ from benchmarks.common import main, row
 from helpers import compute
 from helpers.adapt import Recipe, adapt, load_masked_lm
 from helpers.adapt.engine import can_compile
+from helpers.adapt.model import resolve_model
 from helpers.data import load_domain, load_task
+from helpers.select.measure import Meter
 
 SHAPES = {  # layers, width, heads
     "mini": None,  # the bundled model itself
@@ -57,9 +59,17 @@ def ours(model: str, texts: list[str], recipe: Recipe, folder: Path) -> float:
 
 def trainer(model: str, texts: list[str], recipe: Recipe, folder: Path) -> float:
     """The same by Hugging Face's Trainer: useful tokens a second after its second update."""
-    from transformers import DataCollatorForLanguageModeling, Trainer, TrainerCallback, TrainingArguments
+    from transformers import (
+        AutoModelForMaskedLM,
+        AutoTokenizer,
+        DataCollatorForLanguageModeling,
+        Trainer,
+        TrainerCallback,
+        TrainingArguments,
+    )
 
-    net, tokenizer, _ = load_masked_lm(model)
+    source = resolve_model(model)
+    net, tokenizer = AutoModelForMaskedLM.from_pretrained(source), AutoTokenizer.from_pretrained(source)
     encoded = [tokenizer(text, truncation=True, max_length=recipe.max_length) for text in texts]
     dataset = [{"input_ids": e["input_ids"], "attention_mask": e["attention_mask"]} for e in encoded]
     collate = DataCollatorForLanguageModeling(tokenizer, mlm_probability=recipe.mask_probability)
@@ -125,6 +135,30 @@ def cases(size: str) -> Iterable[dict]:
                 yield row(case, "tokens/s", mine, peer, "HF Trainer", more_is_better=True)
                 if cuda:
                     yield utilisation(case, mine, shape)
+        yield from growth(folder, (10_000, 100_000, 1_000_000) if size == "full" else (1_000, 4_000))
+
+
+def growth(folder: Path, sizes: tuple[int, ...]) -> Iterable[dict]:
+    """Time and memory from documents to the tenth update, a document: flat if nothing grows faster than the text.
+
+    DSP_BENCH_DOCUMENTS=10000000 adds a larger size (about half an hour a core for ten million).
+    """
+    texts, first = texts_of("task", 2000), {}
+    if more := os.environ.get("DSP_BENCH_DOCUMENTS"):
+        sizes = (*sizes, int(more))
+    for documents in sizes:
+        recipe = Recipe("growth", 1e-4, 32, steps=10, max_length=128)
+        with tempfile.TemporaryDirectory(dir=folder) as out, Meter() as meter:
+            many = (texts[i % len(texts)] for i in range(documents))
+            adapted = adapt("mini", many, recipe, out, compile=False, log=lambda line: None)
+        found = {
+            "us/document": (meter.seconds - adapted.summary["seconds"]) / documents * 1e6,
+            "s/update": adapted.summary["seconds"] / recipe.steps,
+            "peak MiB": meter.peak_mb,
+        }
+        first = first or found
+        for unit, value in found.items():
+            yield row(f"{documents:,} documents", unit, value, first[unit], f"ours at {sizes[0]:,}")
 
 
 def utilisation(case: str, tokens_per_second: float, shape: str) -> dict:

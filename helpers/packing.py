@@ -82,23 +82,27 @@ def tokenize(
     texts = iter(texts)
     with open(folder / "tokens.bin", "wb") if folder else nullcontext() as stream:
         while batch := list(islice(texts, TEXTS_A_CALL)):
-            flat = []
-            for offset, encoding in enumerate(backend.encode_batch_fast(batch, add_special_tokens=False)):
+            flat, sizes, owners = [], [], []
+            for number, encoding in enumerate(backend.encode_batch_fast(batch, add_special_tokens=False), seen):
                 ids = encoding.ids
                 for start in range(0, len(ids) if overflow == "windows" else min(len(ids), 1), body):
                     piece = ids[start : start + body]
                     flat += [first, *piece, last]
-                    lengths.append(len(piece) + 2)
-                    documents.append(seen + offset)
+                    sizes.append(len(piece) + 2)
+                    owners.append(number)
             seen += len(batch)
+            lengths.append(np.asarray(sizes, dtype=np.int32))
+            documents.append(np.asarray(owners, dtype=np.int64))
             chunk = np.asarray(flat, dtype=kind)
             stream.write(chunk.tobytes()) if stream else chunks.append(chunk)
-    starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
+    starts = np.zeros(sum(map(len, lengths)) + 1, dtype=np.int64)
+    if len(starts) > 1:
+        np.cumsum(np.concatenate(lengths), dtype=np.int64, out=starts[1:])
     if folder:
         tokens = np.memmap(folder / "tokens.bin", dtype=kind, mode="r") if starts[-1] else np.empty(0, kind)
     else:
         tokens = np.concatenate(chunks) if chunks else np.empty(0, kind)
-    return Windows(tokens, starts, np.asarray(documents, dtype=np.int64))
+    return Windows(tokens, starts, np.concatenate(documents) if documents else np.empty(0, np.int64))
 
 
 def pack(lengths: Sequence[int], row_length: int) -> list[list[int]]:
