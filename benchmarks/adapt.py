@@ -18,8 +18,8 @@ from benchmarks.common import main, row
 from helpers import compute
 from helpers.adapt import Recipe, adapt, load_masked_lm
 from helpers.adapt.engine import can_compile
-from helpers.adapt.model import resolve_model
 from helpers.data import load_domain, load_task
+from helpers.models import resolve_model
 from helpers.select.measure import Meter
 
 SHAPES = {  # layers, width, heads

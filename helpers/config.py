@@ -25,7 +25,7 @@ class Config(BaseModel):
     preset: str = Field(description="smoke, demo, laptop or paper")
     tasks: tuple[str, ...] = Field(min_length=1, description="labelled tasks")
     domains: tuple[str, ...] = Field(min_length=1, description="domains to adapt to")
-    base_model: str = Field(min_length=1, description="mini, a hub name or the path of a masked-LM folder")
+    base_model: str = Field(min_length=1, description="mini, minilm, a hub name or the path of a masked-LM folder")
     seeds: int = Field(ge=1, description="fine-tuning seeds 0 .. seeds-1")
     data_dir: str = Field("", description="a data root tried before every other source; 'toy' generates text")
     output_dir: str = Field("", description="where results go; empty: outputs/<preset>")

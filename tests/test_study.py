@@ -5,6 +5,7 @@ import random
 import re
 import shutil
 from collections import Counter
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -86,7 +87,7 @@ def made(monkeypatch):
     """Training replaced by files: a list of what was made, in order."""
     log = []
 
-    def model(folder, model, texts, limit, shuffle, recipe, seed, general):
+    def model(folder, model, texts, limit, shuffle, recipe, seed):
         log.append(("model", model, tuple(Lines(texts, limit)), shuffle))
         (folder / "config.json").write_text("{}")
         summary = dict(steps=3, epochs=1.0, documents=5, tokens=50, bytes=300, seconds=1.0)
@@ -236,6 +237,16 @@ def test_parents_come_first_and_nothing_is_made_twice(open_study, made):
     open_study().fine_tune(["dapt_tapt", "dapt", "base"], ["chemprot"])
     models = [entry for entry in made if entry[0] == "model"]
     assert len(models) == 2 and "store" not in models[0][1] and "store" in models[1][1]
+
+
+def test_a_base_without_a_head_gets_one_fitted_once_for_all(open_study, base, made):
+    (base / "config.json").write_text(json.dumps({"architectures": ["BertModel"]}))
+    study = open_study()
+    rows = study.adapt(["dapt", "tapt"], ["chemprot"])
+    trained = [(Path(model).name, texts) for kind, model, texts, *_ in made if kind == "model"]
+    assert [name == base.name for name, _ in trained] == [True, False, False]  # the head, then both on top of it
+    assert set(trained[0][1]) <= set(study.domain_texts("generic")) and rows["head_fitted"].all()
+    assert study.models.model("base", "chemprot").path == str(base)  # fine-tuning starts from the encoder as it came
 
 
 def test_tapt_reads_no_more_tokens_than_dapt(open_study):

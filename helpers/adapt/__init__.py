@@ -1,11 +1,11 @@
 """Masked-LM adaptation to a domain (DAPT) or a task (TAPT), and masked-LM loss on held-out text."""
 
-from helpers.adapt.engine import Adapted, adapt, scaled
+from helpers.adapt.engine import HEAD, Adapted, adapt, scaled
 from helpers.adapt.loss import loss_interval, loss_matrix, masked_lm_loss
-from helpers.adapt.model import load_masked_lm, resolve_model
+from helpers.adapt.model import load_masked_lm
 from helpers.adapt.recipe import DAPT, TAPT, Recipe, tapt_recipe
 
 __all__ = [
-    "DAPT", "TAPT", "Adapted", "Recipe", "adapt", "load_masked_lm", "loss_interval", "loss_matrix",
-    "masked_lm_loss", "resolve_model", "scaled", "tapt_recipe",
+    "DAPT", "HEAD", "TAPT", "Adapted", "Recipe", "adapt", "load_masked_lm", "loss_interval", "loss_matrix",
+    "masked_lm_loss", "scaled", "tapt_recipe",
 ]  # fmt: skip

@@ -62,7 +62,7 @@ def adapt(
     group = processes.join()
     log = log if group.rank == 0 else _silent
     net, tokenizer, untrained_head = load_masked_lm(model, recipe.dropout)
-    if untrained_head:
+    if untrained_head and recipe.name != HEAD.name:
         if general_texts is None:
             raise UserError(f"model {model} has no masked-LM head: give general_texts to fit one on first")
         log(f"{model}: no masked-LM head came with it; fitting one on general text first")

@@ -8,14 +8,8 @@ from torch import nn
 
 from helpers import compute
 from helpers.errors import UserError
+from helpers.models import resolve_model
 from helpers.packing import attention_mask
-from helpers.paths import MODELS
-
-
-def resolve_model(name: str | Path) -> str:
-    """Folder or hub name for `name`; 'mini' is the model that comes with this package."""
-    bundled = MODELS / str(name)
-    return str(bundled) if bundled.is_dir() else str(name)
 
 
 def attention_kind() -> str:

@@ -15,11 +15,11 @@ import torch
 from torch import nn
 
 from helpers import compute, packing
-from helpers.adapt.model import resolve_model
 from helpers.classify.batches import Batch, batches_for_scoring
 from helpers.classify.encoder import first_vectors, replace_dropout
 from helpers.classify.inputs import text_windows
 from helpers.errors import UserError
+from helpers.models import resolve_model
 
 CHECKPOINTS_KEPT = 3
 _FILE = "classifier.json"

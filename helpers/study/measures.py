@@ -65,7 +65,7 @@ def losses(study) -> pd.DataFrame:
 
     names = (GENERIC, *study.domains)
     study.prepare_domains(names)
-    models = {"base": study.models.base, **{f"dapt_{name}": study.models.dapt(name) for name in study.domains}}
+    models = {"base": study.models.start, **{f"dapt_{name}": study.models.dapt(name) for name in study.domains}}
     study.make_models(list(models.values()))
     pairs = [(model, ("domain", sample)) for model in models.values() for sample in names]
     study.make_losses(pairs)

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from helpers import paths
 from helpers.errors import UserError
+from helpers.models import has_masked_lm_head, resolve_model
 from helpers.store import fingerprint
 from helpers.study.corpora import Corpora
 from helpers.study.steps import Lines, Step, read_json
@@ -51,10 +51,8 @@ def parse_selected(method: str) -> tuple[str, int] | None:
 
 
 def resolve_base(name: str) -> Path:
-    """Folder of the base model: bundled ('mini'), a path, or a hub name, fetched if need be."""
-    if (paths.MODELS / name / "config.json").exists():
-        return paths.MODELS / name
-    folder = Path(name).expanduser()
+    """Folder of the base model: 'mini', 'minilm', a path, or a hub name, fetched if need be."""
+    folder = Path(resolve_model(name)).expanduser()
     if folder.is_dir():
         return folder.resolve()
     if folder.is_absolute() or name.startswith(("./", "../", "~")) or name.count("/") > 1:
@@ -85,6 +83,25 @@ class Models:
         files = sorted({file for pattern in _WEIGHTS for file in folder.glob(pattern) if file.is_file()})
         digest = fingerprint([part for file in files for part in (file.name, fingerprint(file))])
         return Model("base", "", digest, path=str(folder))
+
+    @functools.cached_property
+    def start(self) -> Model:
+        """What adaptations start from: the base, or the base with a masked-LM head fitted on general text."""
+        if has_masked_lm_head(self.base.path):
+            return self.base
+        from helpers.adapt import HEAD
+
+        if not self.corpora.has_domain("generic"):
+            raise UserError(f"BASE_MODEL={self.config.base_model} has no masked-LM head, and there is no general text "
+                            "(domain 'generic') to fit one on")  # fmt: skip
+        folder, meta = self.corpora.domain("generic"), self.corpora.domain_meta("generic")
+        # a fresh head needs more text than a trained one: four DAPTs, at most the head's own recipe
+        recipe = dataclasses.replace(
+            HEAD, steps=min(HEAD.steps, 4 * self.config.dapt_steps), batch_size=self.config.dapt_batch,
+            max_length=self.config.max_length,
+        )  # fmt: skip
+        return self._adapted("head", "generic", self.base, recipe, folder / "train.jsonl", meta["train"],
+                             sample=("domain", "generic"))  # fmt: skip
 
     @functools.cache  # noqa: B019 - lives as long as the study
     def model(self, method: str, task: str) -> Model:
@@ -151,7 +168,7 @@ class Models:
         )  # fmt: skip
         folder, meta = self.corpora.domain(domain), self.corpora.domain_meta(domain)
         return self._adapted(
-            "shuffled_dapt" if shuffle else "dapt", f"{domain} shuffled" if shuffle else domain, self.base, recipe,
+            "shuffled_dapt" if shuffle else "dapt", f"{domain} shuffled" if shuffle else domain, self.start, recipe,
             folder / "train.jsonl", meta["train"], limit=config.dapt_steps * config.dapt_batch,
             shuffle=shuffle, sample=("domain", domain),
         )  # fmt: skip
@@ -184,7 +201,7 @@ class Models:
         budget = config.dapt_steps * config.dapt_batch * config.max_length
         recipe = dataclasses.replace(recipe, epochs=max(1, min(recipe.epochs, int(budget / max(tokens, 1)))))
         return self._adapted(
-            method, task, parent or self.base, recipe, folder / "texts.jsonl", meta,
+            method, task, parent or self.start, recipe, folder / "texts.jsonl", meta,
             sample=("task", task), **known,
         )  # fmt: skip
 
@@ -205,7 +222,7 @@ class Models:
         }  # fmt: skip
         inputs = {
             "model": parent.path, "texts": str(texts), "limit": limit, "shuffle": shuffle, "recipe": parts["recipe"],
-            "seed": SEED, "general": self.corpora.general_text,
+            "seed": SEED,
         }  # fmt: skip
         share = min(1.0, limit / meta["documents"]) if limit else 1.0
         amount = f"{recipe.steps:,} updates" if recipe.steps else f"{recipe.epochs:g} passes"

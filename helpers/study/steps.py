@@ -105,17 +105,14 @@ def _task(name: str, source: tuple):
     return load_task(name, **dict(source))
 
 
-def make_model(
-    folder: Path, model: str, texts: str, limit: int, shuffle: bool, recipe: dict, seed: int, general: str
-) -> None:
+def make_model(folder: Path, model: str, texts: str, limit: int, shuffle: bool, recipe: dict, seed: int) -> None:
     """Continue masked-LM training of `model` on the texts; the folder becomes an ordinary checkpoint."""
     from helpers.adapt import Recipe, adapt
 
     source: Iterable[str] = Lines(texts, limit)
     if shuffle:
         source = shuffled_words(source, seed)
-    general_texts = Lines(general) if general else None
-    adapted = adapt(model, source, Recipe(**recipe), folder, seed=seed, general_texts=general_texts, log=logger(folder))
+    adapted = adapt(model, source, Recipe(**recipe), folder, seed=seed, log=logger(folder))
     size = sum(len(text.encode()) for text in Lines(texts, limit))
     write_json(folder / "summary.json", {**adapted.summary, "bytes": size})
 

@@ -336,6 +336,8 @@ class Study:
             row |= {"selected_words": int(found["words"]), "word_cover": float(found["word_cover"]),
                     "kl_reduction": float(found["kl_reduction"]), "selection_seconds": float(found["seconds"]),
                     "selection_mb": float(found["peak_memory_mb"])}  # fmt: skip
+        if any(one.method == "head" for one in _lineage(model)):
+            row["head_fitted"] = True  # the base came without a masked-LM head
         row |= {name: summary[name] for name in ("steps", "epochs", "documents", "tokens", "bytes", "seconds")}
         return row | {"mlm_loss_before": before, "mlm_loss_after": after, "checkpoint_key": model.key}
 

