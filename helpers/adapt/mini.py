@@ -38,7 +38,7 @@ DISTANCES = ((-1, 1, -2, 2, -3, 3), (-1, 1, -2, 2, None, None), (-1, 1, None, No
 CO_OCCURRENCE = {1: 1.0, 2: 0.8, 3: 0.6, 4: 0.4, 5: 0.3}  # distance -> weight of a pair of tokens
 
 RECIPE = Recipe(
-    "mini", learning_rate=2e-3, batch_size=36, steps=2400, mask_probability=0.25, max_length=128, dropout=0.0
+    "mini", learning_rate=2e-3, batch_size=36, steps=8000, mask_probability=0.25, max_length=128, dropout=0.0
 )
 
 
