@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from benchmarks.common import main, row, side_by_side
+from benchmarks.common import main, row, side_by_side, timed
 from helpers.classify import PAPER, Recipe, fine_tune, scores
 from helpers.data import load_task
 from helpers.paths import MODELS
@@ -122,10 +122,12 @@ def cases(size: str):
             found = all_scores[task] = {}
             ours = partial(_run, found, "ours", lambda jobs=jobs: list(pool.map(our_score, jobs)))
             peer = partial(_run, found, "peer", lambda jobs=jobs: [trainer_score(job) for job in jobs])
-            seconds = side_by_side(ours, peer, repeats=1 if small else 3)
+            seconds = side_by_side(ours, peer, repeats=1 if small else 2)
             total = [a + b for a, b in zip(total, seconds, strict=True)]
             shape = f"{len(jobs)} runs, {rows} rows, {epochs} epochs, {length} tokens"
             yield row(f"{task}: {shape}", "s", *seconds, "HF Trainer in turn")
+            alone = timed(lambda jobs=jobs: [our_score(job) for job in jobs])
+            yield row(f"{task}: a process a core", "s", seconds[0], alone, "one process, a thread a core")
         yield row("whole grid", "s", *total, "HF Trainer in turn")
         for task, found in all_scores.items():
             means = (100 * sum(found[side]) / len(found[side]) for side in ("ours", "peer"))
