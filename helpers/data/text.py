@@ -52,7 +52,7 @@ def _is_abbreviation(before: str, after: str) -> bool:
         return False
     # "U.S. Senate" and "J. Smith" go on, "vitamin C. The" ends: a lone capital is an initial only where a
     # name can stand, at the start or after another capital or a word that leads to a name.
-    return "." in last or len(words) == 1 or words[-2][0].isupper() or words[-2].lower() in _BEFORE_NAME
+    return "." in last or len(words) == 1 or words[-2][:1].isupper() or words[-2].lower() in _BEFORE_NAME
 
 
 def unique_sentences(texts: Iterable[str], min_words: int = 5) -> list[str]:

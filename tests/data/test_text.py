@@ -43,3 +43,7 @@ def test_unique_sentences_ignore_case_and_punctuation_and_keep_the_order():
 
 def test_normalised_text_keeps_words_and_numbers():
     assert normalised(" The  <<Dose>>, of IL_2 -- was 0.5mg! ") == "the dose of il 2 was 0 5mg"
+
+
+def test_a_bracket_or_quote_on_its_own_is_no_word():
+    assert sentences('Doses of vitamin " C. The rest ( B. It grew.') == ['Doses of vitamin " C.', "The rest ( B.", "It grew."]
