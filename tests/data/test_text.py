@@ -46,4 +46,8 @@ def test_normalised_text_keeps_words_and_numbers():
 
 
 def test_a_bracket_or_quote_on_its_own_is_no_word():
-    assert sentences('Doses of vitamin " C. The rest ( B. It grew.') == ['Doses of vitamin " C.', "The rest ( B.", "It grew."]
+    assert sentences('Doses of vitamin " C. The rest ( B. It grew.') == [
+        'Doses of vitamin " C.',
+        "The rest ( B.",
+        "It grew.",
+    ]
