@@ -79,14 +79,17 @@ def new_classifier(model: str | Path, labels: Sequence[str], max_length: int = 5
     model: 'mini', or a Hugging Face folder or hub name of any encoder, masked-LM checkpoints included; it is read
     once a process. Raises UserError where there is no such model or some encoder weights are missing.
     """
-    encoder, tokenizer = _checkpoint(*_stamp(model))
+    encoder, tokenizer = encoder_of(model)
     longest = getattr(encoder.config, "max_position_embeddings", max_length) - packing.position_offset(encoder)
     return Classifier(copy.deepcopy(encoder), tokenizer, labels, min(max_length, longest), dropout)
 
 
-def tokenizer_of(model: str | Path):
-    """The tokenizer of a model, read once a process."""
-    return _checkpoint(*_stamp(model))[1]
+def encoder_of(model: str | Path):
+    """Encoder without its pooler, and tokenizer, of a model; read once a process, so not to be changed.
+
+    Raises UserError where there is no such model or some encoder weights are missing.
+    """
+    return _checkpoint(*_stamp(model))
 
 
 def _stamp(model) -> tuple[str, float]:

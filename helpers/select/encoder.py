@@ -5,8 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from helpers import compute
-from helpers.errors import UserError
-from helpers.models import resolve_model
 
 
 def mean_pooled(texts: Sequence[str], model: str, max_length: int = 128, batch_size: int = 64) -> np.ndarray:
@@ -15,14 +13,12 @@ def mean_pooled(texts: Sequence[str], model: str, max_length: int = 128, batch_s
     model: 'mini', 'minilm', a folder or a hub name AutoModel can load. Raises UserError when it cannot be loaded.
     """
     import torch
-    from transformers import AutoModel, AutoTokenizer
 
-    source, device = resolve_model(model), compute.device()
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source)
-        network = AutoModel.from_pretrained(source, use_safetensors=True).to(device)
-    except (OSError, ValueError) as error:
-        raise UserError(f"model {str(model)!r}: cannot be loaded ({str(error).splitlines()[0]}).") from None
+    from helpers.classify.model import encoder_of
+
+    device = compute.device()
+    network, tokenizer = encoder_of(model)
+    network = network.to(device)
     network.eval()
     encoded = tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
     order = np.argsort([-len(ids) for ids in encoded], kind="stable")  # like lengths together: little padding

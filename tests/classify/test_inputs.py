@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from helpers.classify import check_task, encode, fine_tune, tfidf_baseline
-from helpers.classify.model import tokenizer_of
+from helpers.classify.model import encoder_of
 from helpers.errors import UserError
 
 
@@ -45,7 +45,7 @@ def test_one_class_missing_column_and_empty_split(task):
 
 
 def test_encoding_holds_every_text_in_order_and_cuts_long_ones(task, tiny_model):
-    tokenizer = tokenizer_of(tiny_model)
+    tokenizer = encoder_of(tiny_model)[1]
     texts = list(task.train["text"])
     tokenizer(texts[0], truncation=True, max_length=5)  # leaves a limit behind that encoding has to lift
     encoded = encode(task, tokenizer, max_length=12)
@@ -55,7 +55,7 @@ def test_encoding_holds_every_text_in_order_and_cuts_long_ones(task, tiny_model)
 
 
 def test_texts_are_tokenised_once(task, tiny_model):
-    tokenizer = tokenizer_of(tiny_model)
+    tokenizer = encoder_of(tiny_model)[1]
     again = SimpleNamespace(**{**vars(task), "train": task.train.copy()})
     assert encode(task, tokenizer, 32) is encode(again, tokenizer, 32)
     assert encode(task, tokenizer, 32) is not encode(task, tokenizer, 16)
@@ -65,6 +65,6 @@ def test_texts_are_tokenised_once(task, tiny_model):
 
 def test_a_hundred_thousand_rows(task, tiny_model):
     rows = pd.DataFrame({"text": ["calm", "joy", "anger one"] * 34_000, "label": ["calm", "joy", "anger"] * 34_000})
-    encoded = encode(SimpleNamespace(**{**vars(task), "train": rows}), tokenizer_of(tiny_model), 32)
+    encoded = encode(SimpleNamespace(**{**vars(task), "train": rows}), encoder_of(tiny_model)[1], 32)
     assert len(encoded.windows["train"]) == len(encoded.labels["train"]) == 102_000
     assert encoded.labels["train"][:4].tolist() == [1, 2, 0, 1]
