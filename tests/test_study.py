@@ -11,12 +11,14 @@ import pandas as pd
 import pytest
 from transformers import AutoTokenizer
 
+from helpers.config import PRESETS
 from helpers.errors import UserError
 from helpers.paths import MODELS
+from helpers.results import split_selection
 from helpers.study import Study, environment, parameters
 from helpers.study import steps as steps_module
 from helpers.study.corpora import thin
-from helpers.study.models import parse_selected, resolve_base
+from helpers.study.models import resolve_base
 from helpers.study.steps import Lines, shuffled_words, write_lines
 
 WORDS = {
@@ -378,9 +380,10 @@ def test_write_lines_counts_and_reads_back(tmp_path):
     assert meta["fingerprint"] != write_lines(tmp_path / "y.jsonl", texts[:2])["fingerprint"]
 
 
-def test_method_names_of_selections():
-    assert parse_selected("moore_lewis_50_tapt") == ("moore_lewis", 50)
-    assert parse_selected("dapt_tapt") is None and parse_selected("tapt") is None
+def test_every_selector_of_every_preset_names_a_method():
+    for preset in PRESETS.values():
+        for selector in preset["selectors"]:
+            assert split_selection(f"{selector}_50_tapt") == (selector, 50)
 
 
 def test_resolve_base_takes_a_folder(base):

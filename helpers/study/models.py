@@ -2,12 +2,12 @@
 
 import dataclasses
 import functools
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from helpers.errors import UserError
 from helpers.models import has_masked_lm_head, resolve_model
+from helpers.results.records import split_selection
 from helpers.store import fingerprint
 from helpers.study.corpora import Corpora
 from helpers.study.steps import Lines, Step, read_json
@@ -17,7 +17,6 @@ METHODS = (
     "dapt_curated_tapt", "tfidf",
 )  # fmt: skip
 SEED = 0  # of the one adaptation each model has, as in the paper; seeds vary in fine-tuning
-_SELECTED = re.compile(r"(?P<selector>[a-z][a-z_]*)_(?P<k>\d+)_tapt")
 _WEIGHTS = ("*.safetensors", "*.bin", "config.json", "*token*", "vocab*", "merges*", "*.model")
 
 
@@ -42,12 +41,6 @@ class Model:
     @property
     def depth(self) -> int:
         return 1 + self.parent.depth if self.parent else 0
-
-
-def parse_selected(method: str) -> tuple[str, int] | None:
-    """('vampire', 50) of 'vampire_50_tapt', None for other methods."""
-    found = _SELECTED.fullmatch(method)
-    return (found["selector"], int(found["k"])) if found else None
 
 
 def resolve_base(name: str) -> Path:
@@ -123,7 +116,7 @@ class Models:
             return self.tapt(self.partner(task))
         if method in ("curated_tapt", "dapt_curated_tapt"):
             return self.tapt(task, self.dapt(domain) if method.startswith("dapt") else None, unlabeled=True)
-        if selected := parse_selected(method):
+        if selected := split_selection(method):
             return self.selected_tapt(task, *selected)
         from helpers.config import nearest
 

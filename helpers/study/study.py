@@ -11,10 +11,11 @@ import pandas as pd
 from helpers import paths
 from helpers.config import Config, make_config, nearest
 from helpers.errors import UserError
+from helpers.results.records import split_selection
 from helpers.store import MANIFEST, Store
 from helpers.study import grid, measures, selection
 from helpers.study.corpora import Corpora
-from helpers.study.models import Model, Models, parse_selected
+from helpers.study.models import Model, Models
 from helpers.study.steps import Step, make_step, read_json
 
 
@@ -276,7 +277,7 @@ class Study:
             )
         if any(method not in ("base", "tfidf") for method in methods):
             self.prepare_domains(sorted(needed))
-        chosen = [parse_selected(method) for method in methods]
+        chosen = [split_selection(method) for method in methods]
         selection.prepare(self, [(task, *pick) for task in tasks for pick in chosen if pick])
         return [self.models.model(method, task) for method in methods if method != "tfidf" for task in tasks]
 
