@@ -198,12 +198,16 @@ class Models:
             sample=("task", task), **known,
         )  # fmt: skip
 
-    def _tokens_a_word(self, texts: Path) -> float:
-        """Tokens that the base's tokenizer makes of a word, over the first documents of a text."""
+    @functools.cached_property
+    def _tokenizer(self):
         from transformers import AutoTokenizer
 
+        return AutoTokenizer.from_pretrained(self.base.path)
+
+    def _tokens_a_word(self, texts: Path) -> float:
+        """Tokens that the base's tokenizer makes of a word, over the first documents of a text."""
         first = list(Lines(texts, limit=500))
-        encoded = AutoTokenizer.from_pretrained(self.base.path)(first, add_special_tokens=False)["input_ids"]
+        encoded = self._tokenizer(first, add_special_tokens=False)["input_ids"]
         return sum(map(len, encoded)) / max(1, sum(len(text.split()) for text in first))
 
     def _adapted(
