@@ -6,7 +6,6 @@ BERT and RoBERTa (and their kin, which share these modules) take this road; ever
 """
 
 import torch
-from torch import nn
 from torch.nn import functional
 
 from helpers import compute
@@ -80,39 +79,3 @@ def _attention(query, key, value, allowed, dropout):
         scores = scores.expand(rows, heads, -1, -1).reshape(rows * heads, length, -1)
     scores = torch.baddbmm(scores, query, key.transpose(1, 2), beta=weight_of_mask, alpha=width**-0.5)
     return (dropout(scores.softmax(dim=-1)) @ value).view(rows, heads, length, width)
-
-
-class FastDropout(nn.Module):
-    """nn.Dropout whose mask on a CPU costs one random 64-bit number for four cells; other devices use torch's.
-
-    p: share dropped, kept to 1/65536. Random numbers come from torch's generator, so seeds hold.
-    """
-
-    def __init__(self, p: float):
-        super().__init__()
-        self.p = p
-
-    def forward(self, x):
-        if not self.training or not self.p:
-            return x
-        return functional.dropout(x, self.p) if x.device.type != "cpu" else x * _keep(x, self.p)
-
-    def extra_repr(self) -> str:
-        return f"p={self.p}"
-
-
-def _keep(x, p: float):
-    """1 / (1 - p) on the cells of x to keep and 0 on the others, in x's type."""
-    draws = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
-    cells = draws.view(torch.int16)[: x.numel()].view(x.shape)
-    threshold = round(p * 65536) - 32768
-    return (cells >= threshold).to(x.dtype).mul_(65536 / (32768 - threshold))
-
-
-def replace_dropout(module: nn.Module) -> nn.Module:
-    """The module with every nn.Dropout in it exchanged for a FastDropout of the same rate."""
-    for parent in list(module.modules()):
-        for name, child in list(parent.named_children()):
-            if type(child) is nn.Dropout:
-                setattr(parent, name, FastDropout(child.p).train(child.training))
-    return module

@@ -16,8 +16,9 @@ from torch import nn
 
 from helpers import compute, packing
 from helpers.classify.batches import Batch, batches_for_scoring
-from helpers.classify.encoder import first_vectors, replace_dropout
+from helpers.classify.encoder import first_vectors
 from helpers.classify.inputs import text_windows
+from helpers.dropout import replace_dropout
 from helpers.errors import UserError
 from helpers.models import resolve_model
 
