@@ -1,5 +1,6 @@
 """The machine: device, precision, threads, seeds, versions. Nothing here changes what is computed."""
 
+import ctypes
 import functools
 import importlib.metadata
 import os
@@ -65,6 +66,23 @@ def autocast(where=None):
 
     where = where or device()
     return torch.autocast(where.type, dtype=torch.bfloat16) if precision(where) == "bf16" else nullcontext()
+
+
+@functools.cache
+def keep_memory() -> None:
+    """Keep freed memory (up to 2 GiB) in this process, and take it in large pages; elsewhere than on Linux, nothing.
+
+    An update of a training frees and takes hundreds of MiB. Handed back to Linux each time, they are zeroed and
+    mapped anew page by page, which took a sixth of a fine-tuning at 256 tokens.
+    """
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch reads it at its first large allocation
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return
+    trim_threshold, top_pad, mmap_threshold = -1, -2, -3  # their numbers in malloc.h
+    for setting, size in ((mmap_threshold, 2**28), (trim_threshold, 2**31 - 1), (top_pad, 2**26)):
+        mallopt(setting, size)
 
 
 def seed_everything(seed: int) -> None:

@@ -59,6 +59,7 @@ def adapt(
     Paper: section 3.1 (DAPT), 4.1 (TAPT), Table 13.
     """
     output = Path(output)
+    compute.keep_memory()
     group = processes.join()
     log = log if group.rank == 0 else _silent
     net, tokenizer, untrained_head = load_masked_lm(model, recipe.dropout)

@@ -74,6 +74,7 @@ def fine_tune(
     Paper: section 4.1, Tables 3, 5, 6 and 14.
     """
     start = time.perf_counter()
+    compute.keep_memory()
     compute.seed_everything(seed)
     recipe = recipe.sized(len(task.train))
     classifier = new_classifier(model, task.labels, recipe.max_length, recipe.dropout).to(compute.device())

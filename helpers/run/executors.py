@@ -21,7 +21,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
-from helpers.compute import cores
+from helpers.compute import cores, keep_memory
 from helpers.errors import UserError
 
 LINE_EVERY = 30.0  # seconds between progress lines where the output is a file
@@ -59,6 +59,7 @@ def _start_worker(threads: int) -> None:
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(threads)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    keep_memory()
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)
     # A terminal or Jupyter interrupts the whole process group: a waiting worker is not meant, see _call.
