@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import EngFormatter, LogLocator
 
 from helpers import paper
 from helpers.errors import UserError
@@ -69,11 +70,22 @@ def selection_curve(table: pd.DataFrame, axes=None):
     return axes
 
 
+def _of(task: str | None) -> str:
+    return f": {paper.TASK_TITLES.get(task, task)}" if task else ""
+
+
 @styled
-def similarity_histogram(similarities: dict, ax=None, preset: str | None = None, label: str = "cosine similarity"):
+def similarity_histogram(
+    similarities: dict,
+    ax=None,
+    preset: str | None = None,
+    label: str = "cosine similarity",
+    task: str | None = None,
+):
     """How near selected text lies to the task, beside random text, as densities.
 
-    similarities: name -> numbers, e.g. {'vampire': ..., 'random': ...}. label: what the numbers are. Returns the Axes.
+    similarities: name -> numbers, e.g. {'vampire': ..., 'random': ...}. label: what the numbers are. task: named in
+    the title. Returns the Axes.
     """
     values = {name: np.asarray(one, float)[np.isfinite(np.asarray(one, float))] for name, one in similarities.items()}
     values = {name: one for name, one in values.items() if len(one)}
@@ -93,18 +105,18 @@ def similarity_histogram(similarities: dict, ax=None, preset: str | None = None,
         rows.append(pd.DataFrame({"name": name, "from": edges[:-1], "to": edges[1:], "density": heights}))
     ax.set_xlabel(label)
     ax.set_ylabel("density")
-    ax.set_title("How near the selected text lies to the task")
+    ax.set_title("How near the selected text lies to the task" + _of(task))
     ax.legend()
     finish(ax, pd.concat(rows, ignore_index=True), "dashed: medians", preset)
     return ax
 
 
 @styled
-def text_map(points: pd.DataFrame, ax=None, preset: str | None = None):
+def text_map(points: pd.DataFrame, ax=None, preset: str | None = None, task: str | None = None):
     """Task, selected and domain text in two dimensions.
 
     points: one row a text with x, y and kind ('domain', 'random', 'selected', 'task', or names of your own);
-    the first kind listed lies lowest. Returns the Axes.
+    the first kind listed lies lowest. task: named in the title. Returns the Axes.
     """
     for column in ("x", "y", "kind"):
         if column not in points:
@@ -122,7 +134,7 @@ def text_map(points: pd.DataFrame, ax=None, preset: str | None = None):
     ax.set_yticks([])
     for spine in ax.spines.values():
         spine.set_visible(False)
-    ax.set_title("Task, selected and domain text")
+    ax.set_title("Task, selected and domain text" + _of(task))
     ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, markerscale=1.6)
     finish(ax, points, preset=preset)
     return ax
@@ -156,10 +168,13 @@ def cost_scatter(table: pd.DataFrame, x: str = "seconds", task: str | None = Non
         ax.axhline(row.mean, color=METHOD_COLOURS["base"], ls=":", lw=1.4)
         ax.text(0.995, row.mean, "base", transform=ax.get_yaxis_transform(), ha="right", va="bottom", fontsize=8,
                 color=METHOD_COLOURS["base"])  # fmt: skip
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+    ax.minorticks_off()
     ax.margins(x=0.16, y=0.1)
     name_points(ax, costly[x], costly["mean"], [method_title(name) for name in costly["method"]])
     ax.set_xlabel(f"{_COSTS[x]} (log scale)")
     ax.set_ylabel("test F1 (%)")
-    ax.set_title(f"What the gain costs: {paper.TASK_TITLES.get(task, task)}")
+    ax.set_title(f"What the gain costs{_of(task)}")
     finish(ax, rows, "lines: 95% intervals over seeds")
     return ax
