@@ -5,13 +5,17 @@ batch and computes logits at every position, as run_mlm.py --line_by_line does. 
 chip's own bf16 matrix rate is told as well.
 """
 
+import json
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
 from statistics import median
 
+import pandas as pd
 import torch
 
 from benchmarks.common import main, row
@@ -52,9 +56,28 @@ def ours(model: str, texts: list[str], recipe: Recipe, folder: Path) -> float:
     """Useful tokens a second after the second update: loading and compiling apart."""
     with tempfile.TemporaryDirectory(dir=folder) as out:
         adapted = adapt(model, texts, recipe, out, compile=can_compile(), log=lambda line: None)
-    first = adapted.history.iloc[1]
-    rest = adapted.summary["tokens"] - first["tokens"]
-    return rest / (adapted.summary["seconds"] - first["seconds"])
+    return _speed(adapted.history)
+
+
+def ours_by_processes(model: str, texts: list[str], recipe: Recipe, folder: Path) -> float:
+    """The same with a process a core under torchrun, which ends with the same weights to float tolerance."""
+    with tempfile.TemporaryDirectory(dir=folder) as out:
+        corpus = Path(out) / "corpus.jsonl"
+        corpus.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+        command = [
+            sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(compute.cores()),
+            "-m", "helpers.adapt", "--model", model, "--texts", str(corpus), "--output", f"{out}/model",
+            "--steps", str(recipe.steps), "--batch-size", str(recipe.batch_size),
+            "--max-length", str(recipe.max_length), "--learning-rate", str(recipe.learning_rate),
+            "--compile" if can_compile() else "--no-compile",
+        ]  # fmt: skip
+        subprocess.run(command, check=True, capture_output=True)
+        return _speed(pd.read_csv(f"{out}/model/history.csv"))
+
+
+def _speed(history: pd.DataFrame) -> float:
+    first, last = history.iloc[1], history.iloc[-1]
+    return (last["tokens"] - first["tokens"]) / (last["seconds"] - first["seconds"])
 
 
 def trainer(model: str, texts: list[str], recipe: Recipe, folder: Path) -> float:
@@ -126,13 +149,15 @@ def cases(size: str) -> Iterable[dict]:
             model = sized_model(shape, folder)
             for kind in ("task", "domain"):
                 texts = texts_of(kind, 2000)
-                pairs = [
-                    (ours(model, texts, recipe, folder), trainer(model, texts, recipe, folder))
-                    for _ in range(REPEATS if size == "full" else 1)
+                ways = (ours, trainer) if cuda else (ours, trainer, ours_by_processes)
+                rounds = [
+                    [way(model, texts, recipe, folder) for way in ways] for _ in range(REPEATS if size == "full" else 1)
                 ]
-                mine, peer = median(p[0] for p in pairs), median(p[1] for p in pairs)
+                mine, peer, *divided = map(median, zip(*rounds, strict=True))
                 case = f"{shape}, {kind} text, {length} tokens"
                 yield row(case, "tokens/s", mine, peer, "HF Trainer", more_is_better=True)
+                for speed in divided:
+                    yield row(f"{case}: a process a core", "tokens/s", speed, peer, "HF Trainer", more_is_better=True)
                 if cuda:
                     yield utilisation(case, mine, shape)
         yield from growth(folder, (10_000, 100_000, 1_000_000) if size == "full" else (1_000, 4_000))

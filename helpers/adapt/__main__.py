@@ -27,12 +27,13 @@ def main(arguments: list[str] | None = None) -> None:
     }  # fmt: skip
     for name, kind in kinds.items():
         parser.add_argument(f"--{name}", type=kind)
+    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, help="by the length of the run if left out")
     options = vars(parser.parse_args(arguments))
-    source = {name: options.pop(name) for name in ("model", "texts", "output", "recipe", "seed")}
+    source = {name: options.pop(name) for name in ("model", "texts", "output", "recipe", "seed", "compile")}
     changes = {name: value for name, value in options.items() if value is not None}
     recipe = scaled({"dapt": DAPT, "tapt": TAPT}[source["recipe"]], **changes)
     corpus = load_domain(source["texts"].name.split(".")[0], domain_file=str(source["texts"]))
-    adapt(source["model"], corpus, recipe, source["output"], seed=source["seed"])
+    adapt(source["model"], corpus, recipe, source["output"], seed=source["seed"], compile=source["compile"])
     processes.leave()
 
 
