@@ -24,7 +24,7 @@ def audit(task, corpora: dict[str, Iterable[str]] | None = None, *, near: float 
     exact, between splits: rows whose text, case and spacing aside, is there (in train itself: earlier); in a
     corpus: rows whose words, of which there are five or more, stand one after the other in a document.
     near: further rows of which one text holds at least `near` (0 to 1) of the five-word shingles, such as the
-    same sentence with other entities marked. same_label: the exact rows whose copy carries the same label, -1
+    same sentence with other entities marked. same_label: the exact rows whose copy carries the same label, NA
     for a corpus.
     """
     frames = {split: getattr(task, split) for split in _SPLITS}
@@ -45,8 +45,8 @@ def audit(task, corpora: dict[str, Iterable[str]] | None = None, *, near: float 
             for split in _SPLITS:
                 exact[split][[row for row, _ in holding(shingles[split], block)]] = True
                 close[split] |= contained(shingles[split], block, near)
-        table += [_row(split, name, exact[split], close[split] & ~exact[split], -1) for split in _SPLITS]
-    return pd.DataFrame(table, columns=_COLUMNS)
+        table += [_row(split, name, exact[split], close[split] & ~exact[split], pd.NA) for split in _SPLITS]
+    return pd.DataFrame(table, columns=_COLUMNS).astype({"same_label": "Int64"})
 
 
 def leaked_rows(task, *, near: float | None = None) -> dict[str, np.ndarray]:
@@ -115,7 +115,7 @@ def _blocks(texts: Iterable[str]) -> Iterator[list[str]]:
         yield block
 
 
-def _row(held: str, against: str, exact: np.ndarray, near: np.ndarray, same_label: int) -> tuple:
+def _row(held: str, against: str, exact: np.ndarray, near: np.ndarray, same_label) -> tuple:
     rows, copies, close = len(exact), int(exact.sum()), int(near.sum())
     part = 100 / max(rows, 1)
     return held, rows, against, copies, close, copies * part, close * part, same_label

@@ -16,7 +16,7 @@ import pandas as pd
 from helpers.compute import git_commit, versions
 from helpers.config import PRESETS
 from helpers.errors import UserError
-from helpers.results.render import beside_paper, html_table, markdown
+from helpers.results.render import beside_paper, html_table, markdown, method_title, score
 
 STYLE = Path(__file__).with_name("report.css")
 
@@ -188,7 +188,7 @@ def _readable(frame: pd.DataFrame) -> pd.DataFrame:
     """A table as the paper prints it where the paper has one like it, any other without file names.
 
     Score tables stand method by method beside the paper's, matrices with the paper's number in brackets,
-    of the claims only the overall ones.
+    of the claims only the overall ones, of the audit a row a split.
     """
     names = set(frame.columns)
     if not len(frame):
@@ -200,8 +200,10 @@ def _readable(frame: pd.DataFrame) -> pd.DataFrame:
     if {"claim", "scope", "verdict"} <= names:
         wanted = ("claim", "recipe", "verdict", "effect", "low", "high", "paper_effect", "detectable_effect", "why")
         return frame.loc[frame["scope"] == "all", [name for name in wanted if name in names]]
-    if names >= _SCORES and "steps" not in names:
-        return beside_paper(frame)
+    if {"held", "against", "exact", "near"} <= names:
+        return _audit(frame)
+    if names >= _SCORES:
+        return beside_paper(frame) if "steps" not in names else _cost(frame)
     return frame.drop(columns=["records", "preset"], errors="ignore").dropna(axis="columns", how="all")
 
 
@@ -211,6 +213,28 @@ def _matrix(frame: pd.DataFrame, row: str, column: str, digits: int) -> pd.DataF
     cells = [f"{mean:.{digits}f}{paper}" for mean, paper in zip(frame["mean"], printed, strict=True)]
     wide = frame.assign(cell=cells).pivot(index=row, columns=column, values="cell").fillna("")
     return wide.loc[frame[row].unique(), frame[column].unique()].rename_axis(columns=None).reset_index()
+
+
+def _audit(frame: pd.DataFrame) -> pd.DataFrame:
+    """A row a split, and what its rows were looked for in as columns: '52 exact, 5 near', empty for none."""
+    found = [
+        ", ".join(f"{count} {kind}" for count, kind in ((exact, "exact"), (near, "near")) if count)
+        for exact, near in zip(frame["exact"], frame["near"], strict=True)
+    ]
+    split = [name for name in ("task", "held", "rows") if name in frame]
+    wide = frame.assign(found=found).pivot(index=split, columns="against", values="found").fillna("")
+    order = pd.MultiIndex.from_frame(frame[split].drop_duplicates())
+    return wide.loc[order, frame["against"].unique()].rename_axis(columns=None).reset_index()
+
+
+def _cost(frame: pd.DataFrame) -> pd.DataFrame:
+    """What each method was adapted to and what that took, beside its score."""
+    counts = ("steps", "documents", "tokens", "bytes", "seconds", "fine_tune_seconds")
+    kept = frame[["task", "method", "corpus"]].assign(
+        method=[method_title(*names) for names in zip(frame["method"], frame["recipe"], strict=True)],
+        F1=[score(mean, sd) for mean, sd in zip(frame["mean"], frame["sd"], strict=True)],
+    )
+    return kept.join(frame[[name for name in counts if name in frame]].round().astype("Int64"))
 
 
 def _scale(config: dict) -> str:

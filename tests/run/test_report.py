@@ -9,6 +9,7 @@ import pytest
 
 from helpers.config import make_config
 from helpers.errors import UserError
+from helpers.results.render import markdown
 from helpers.run import report
 from helpers.run.report import MATCH_ORDER, SECTIONS, results_markdown, write_report, write_results_markdown
 
@@ -89,6 +90,32 @@ def test_cells_are_escaped_and_stand_beside_the_papers(run):
     text = write_report(run).read_text("utf-8")
     assert "&lt;b&gt;own&lt;/b&gt;" in text and "<b>own" not in text
     assert "81.9 ±1.3" in text and "81.9 ±0.4" in text and "records/a.json" not in text
+
+
+def test_the_audit_is_shown_by_split_and_the_cost_in_whole_numbers():
+    audit = pd.DataFrame(
+        [
+            ("acl", "dev", 114, "train", 3, 0), ("acl", "test", 139, "train", 52, 5), ("acl", "test", 139, "dev", 0, 1),
+        ],
+        columns=["task", "held", "rows", "against", "exact", "near"],
+    )  # fmt: skip
+    shown = report._readable(audit)
+    assert list(shown.columns) == ["task", "held", "rows", "train", "dev"]
+    assert shown.values.tolist() == [
+        ["acl", "dev", 114, "3 exact", ""],
+        ["acl", "test", 139, "52 exact, 5 near", "1 near"],
+    ]
+    scores = dict(recipe="paper", sd=1.25, paper_mean=None, paper_sd=None, paper_grade=None)
+    cost = pd.DataFrame(
+        [
+            dict(task="acl", method="base", corpus=None, mean=58.33, steps=None, seconds=None, **scores),
+            dict(task="acl", method="dapt_tapt", corpus="acl", mean=60.0, steps=225.0, seconds=56.19, **scores),
+        ]
+    )
+    assert markdown(report._readable(cost)).splitlines()[2:] == [
+        "| acl | base |  | 58.3 ±1.2 |  |  |",
+        "| acl | DAPT+TAPT | acl | 60.0 ±1.2 | 225 | 56 |",
+    ]
 
 
 def test_a_run_without_results_or_of_no_such_name_is_said(tmp_path):
