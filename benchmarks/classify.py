@@ -48,18 +48,20 @@ def our_score(job: Job) -> float:
 
 def trainer_score(job: Job) -> float:
     """Test score of one Trainer run, written as its documentation does."""
+    import datasets
     import transformers
 
+    datasets.disable_progress_bars()
     task = load_task(job.task, data_dir=job.data_dir, max_train=job.max_train, max_eval=job.max_eval)
     recipe, metric = job.recipe, task.spec.metric
     transformers.set_seed(job.seed)
     tokenizer = transformers.AutoTokenizer.from_pretrained(job.model)
     model = transformers.AutoModelForSequenceClassification.from_pretrained(job.model, num_labels=len(task.labels))
 
-    def rows(frame):
-        encoded = tokenizer(list(frame["text"]), truncation=True, max_length=recipe.max_length)["input_ids"]
-        labels = frame["label"].map(task.labels.index)
-        return [{"input_ids": ids, "label": label} for ids, label in zip(encoded, labels, strict=True)]
+    def tokens(rows):
+        return tokenizer(rows["text"], truncation=True, max_length=recipe.max_length)
+
+    rows = task.as_datasets().map(tokens, batched=True)
 
     def score(prediction):
         return {"score": scores(prediction.label_ids, prediction.predictions.argmax(-1), task.labels)[metric]}
@@ -75,12 +77,12 @@ def trainer_score(job: Job) -> float:
             report_to="none", disable_tqdm=True, dataloader_pin_memory=False,
         )  # fmt: skip
         trainer = transformers.Trainer(
-            model, arguments, train_dataset=rows(task.train), eval_dataset=rows(task.dev),
+            model, arguments, train_dataset=rows["train"], eval_dataset=rows["dev"],
             data_collator=transformers.DataCollatorWithPadding(tokenizer), compute_metrics=score,
         )  # fmt: skip
         trainer.remove_callback(transformers.PrinterCallback)
         trainer.train()
-        return trainer.evaluate(rows(task.test))["eval_score"]
+        return trainer.evaluate(rows["test"])["eval_score"]
 
 
 def mini(folder: Path, tasks, data_dir: str) -> str:

@@ -33,6 +33,18 @@ class Task:
     def name(self) -> str:
         return self.spec.name
 
+    def as_datasets(self):
+        """The rows as a `datasets.DatasetDict` of train, dev and test, for a Trainer or any other library.
+
+        Its features are text and label, a ClassLabel whose numbers are the places in `labels`.
+        """
+        from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+
+        features = Features({"text": Value("string"), "label": ClassLabel(names=list(self.labels))})
+        splits = {"train": self.train, "dev": self.dev, "test": self.test}
+        return DatasetDict({name: Dataset.from_dict(rows[["text", "label"]].to_dict("list"), features=features)
+                            for name, rows in splits.items()})  # fmt: skip
+
     def __repr__(self) -> str:
         sizes = "/".join(str(len(rows)) for rows in (self.train, self.dev, self.test))
         return f"Task({self.name!r}, {sizes} rows, {len(self.labels)} labels, {self.source!r})"

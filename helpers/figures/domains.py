@@ -32,18 +32,12 @@ def overlap_heatmap(table: pd.DataFrame, definition: str = "paper", ax=None, pre
     ax = new_axes(ax, (1.2 + 0.95 * len(names), 0.9 + 0.85 * len(names)))
     off_diagonal = grid.to_numpy(float)[~np.eye(len(names), dtype=bool)]
     top = np.nanmax(off_diagonal) if np.isfinite(off_diagonal).any() else 100.0
+    cells = grid.map("{:.1f}".format, na_action="ignore").astype(object).fillna("")
+    for a, b in printed.dropna().index:
+        if a != b and a in names and b in names and cells.loc[a, b]:
+            cells.loc[a, b] += f"\n({printed[a, b]:.1f})"
     # The diagonal is 100 by definition; the scale ends at the largest overlap of two different domains.
-    ax.imshow(grid.to_numpy(float), cmap="Blues", vmin=0, vmax=max(top * 1.15, 1))
-    for i, a in enumerate(names):
-        for j, b in enumerate(names):
-            number = grid.iloc[i, j]
-            if pd.isna(number):
-                continue
-            other = printed.get((a, b), np.nan) if i != j else np.nan
-            text = f"{number:.1f}" + ("" if pd.isna(other) else f"\n({other:.1f})")
-            shade = "white" if number > 0.6 * top else "black"
-            ax.text(j, i, text, ha="center", va="center", fontsize=8.5, color=shade)
-    _label_grid(ax, [domain_title(n) for n in names], [domain_title(n) for n in names])
+    _heatmap(grid, cells, ax, cmap="Blues", vmin=0, vmax=max(top * 1.15, 1))
     what = "top words shared" if definition == "paper" else "Jaccard of all words, the script's way"
     ax.set_title(f"Vocabulary overlap: % of {what}" if definition == "paper" else f"Vocabulary overlap: {what}, %")
     finish(ax, rows, "in brackets: the paper's Figure 2" if printed.notna().any() else "", preset)
@@ -108,23 +102,18 @@ def loss_matrix_heatmap(table: pd.DataFrame, ax=None, preset: str | None = None)
     models = [name for name in ("base", *(f"dapt_{d}" for d in _ORDER)) if name in set(table["model"])]
     models += [name for name in dict.fromkeys(table["model"]) if name not in models]
     samples = _in_order(table["sample"].unique())
-    cells = table.set_index(["model", "sample"])
     change = table.pivot(index="model", columns="sample", values="change").reindex(index=models, columns=samples)
     reach = max(float(np.nanmax(np.abs(change.to_numpy(float)), initial=0.0)), 1e-3)
     ax = new_axes(ax, (1.9 + 1.05 * len(samples), 0.9 + 0.72 * len(models)))
-    ax.imshow(change.to_numpy(float), cmap="RdBu_r", vmin=-reach, vmax=reach, aspect="auto")
+    cells = table.pivot(index="model", columns="sample", values=["mean", "paper_mean"])
+    printed = cells["paper_mean"].map("\n({:.2f})".format, na_action="ignore").astype(object).fillna("")
+    cells = cells["mean"].map("{:.2f}".format, na_action="ignore").astype(object).fillna("") + printed
+    cells = cells.reindex(index=models, columns=samples)
+    _heatmap(change, cells, ax, cmap="RdBu_r", vmin=-reach, vmax=reach)
     for i, model in enumerate(models):
         for j, sample in enumerate(samples):
-            if (model, sample) not in cells.index:
-                continue
-            cell = cells.loc[(model, sample)]
-            other = cell["paper_mean"]
-            text = f"{cell['mean']:.2f}" + ("" if pd.isna(other) else f"\n({other:.2f})")
-            dark = abs(change.iloc[i, j]) > 0.65 * reach
-            ax.text(j, i, text, ha="center", va="center", fontsize=8.5, color="white" if dark else "black")
             if model == f"dapt_{sample}":
                 ax.add_patch(_frame(j, i))
-    _label_grid(ax, [domain_title(n) for n in samples], [domain_title(n) for n in models])
     ax.set_xlabel("held-out sample")
     ax.set_title("Masked-LM loss; blue: lower than the base's")
     finish(ax, table, "framed: a model on its own domain; in brackets: the paper's Table 12", preset)
@@ -215,16 +204,20 @@ def _in_order(names) -> list[str]:
     return [name for name in _ORDER if name in names] + [name for name in names if name not in _ORDER]
 
 
-def _label_grid(ax, columns, rows) -> None:
-    ax.set_xticks(range(len(columns)), columns)
-    ax.set_yticks(range(len(rows)), rows)
+def _heatmap(grid: pd.DataFrame, cells: pd.DataFrame, ax, **colours) -> None:
+    """Colours by the numbers of `grid`, the texts of `cells` on them, rows and columns named as domains."""
+    import seaborn
+
+    names = [[domain_title(name) for name in side] for side in (grid.index, grid.columns)]
+    seaborn.heatmap(grid.astype(float), annot=cells, fmt="", annot_kws={"fontsize": 8.5}, cbar=False, ax=ax, **colours)
+    ax.set_yticklabels(names[0], rotation=0)
+    ax.set_xticklabels(names[1], rotation=0)
+    ax.set(xlabel="", ylabel="")
     ax.grid(visible=False)
     ax.tick_params(length=0)
-    for spine in ax.spines.values():
-        spine.set_visible(False)
 
 
 def _frame(x: int, y: int):
     from matplotlib.patches import Rectangle
 
-    return Rectangle((x - 0.48, y - 0.48), 0.96, 0.96, fill=False, edgecolor="black", lw=1.4)
+    return Rectangle((x + 0.02, y + 0.02), 0.96, 0.96, fill=False, edgecolor="black", lw=1.4)

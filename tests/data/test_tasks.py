@@ -63,6 +63,15 @@ def test_a_dev_without_one_of_the_labels_is_fine(tmp_path):
     assert task.labels == ("neg", "pos")
 
 
+def test_a_task_as_datasets_keeps_rows_order_and_class_numbers():
+    task = load_task("toy_cs", data_dir="toy", max_train=7, max_eval=5)
+    rows = task.as_datasets()
+    assert {name: len(split) for name, split in rows.items()} == {"train": 7, "dev": 5, "test": 5}
+    assert rows["test"].features["label"].names == list(task.labels)
+    assert rows["dev"]["text"][:] == task.dev["text"].tolist()
+    assert [task.labels[number] for number in rows["train"]["label"]] == task.train["label"].tolist()
+
+
 def test_rct_sample_takes_dev_and_test_of_rct(tmp_path):
     root = make_root(tmp_path, "rct")
     make_root(tmp_path, "rct-sample", train=[("a", "pos"), ("b", "neg")], dev=None, test=None)

@@ -37,7 +37,7 @@ def test_overlap_heatmap_prints_both_numbers_and_the_preset(texts):
     assert "55.5\n(54.1)" in texts(ax) and texts(ax).count("19.0\n(19.2)") == 2 and "100.0" in texts(ax)
     assert [label.get_text() for label in ax.get_xticklabels()] == ["PT", "News", "CS"]
     assert any("preset demo" in one for one in texts(ax))
-    assert np.allclose(ax.images[0].get_array().diagonal(), 100)
+    assert np.allclose(ax.collections[0].get_array().diagonal(), 100)
 
 
 def test_loss_matrix_colours_the_change_from_the_base(texts):
@@ -46,10 +46,10 @@ def test_loss_matrix_colours_the_change_from_the_base(texts):
         "change": [0, 0, 0.5, -0.75], "paper_mean": [1.19, 1.63, 1.82, 1.34], "preset": "demo",
     })  # fmt: skip
     ax = figures.loss_matrix_heatmap(table)
-    assert ax.images[0].get_array().tolist() == [[0, 0], [0.5, -0.75]]
-    assert ax.images[0].get_clim() == (-0.75, 0.75), "white must mean no change"
+    assert ax.collections[0].get_array().tolist() == [[0, 0], [0.5, -0.75]]
+    assert ax.collections[0].get_clim() == (-0.75, 0.75), "white must mean no change"
     assert "2.25\n(1.34)" in texts(ax) and len(ax.patches) == 1
-    assert (ax.patches[0].get_x() + 0.48, ax.patches[0].get_y() + 0.48) == pytest.approx((1, 1))
+    assert (ax.patches[0].get_x() + 0.48, ax.patches[0].get_y() + 0.48) == pytest.approx((1.5, 1.5))
 
 
 def test_loss_curves_draw_one_colour_a_domain():
