@@ -62,17 +62,13 @@ def adapt(
     compute.keep_memory()
     group = processes.join()
     log = log if group.rank == 0 else _silent
+    torch.manual_seed(seed)  # a head that came untrained is drawn alike in every process and every run
     net, tokenizer, untrained_head = load_masked_lm(model, recipe.dropout)
     if untrained_head and recipe.name != HEAD.name:
         if general_texts is None:
             raise UserError(f"model {model} has no masked-LM head: give general_texts to fit one on first")
         log(f"{model}: no masked-LM head came with it; fitting one on general text first")
-        headed = output / "untrained"
-        if group.rank == 0:  # the new head is drawn at random: all processes start from the same draw
-            net.save_pretrained(headed)
-            tokenizer.save_pretrained(headed)
-        group.wait()
-        fitted = adapt(headed, general_texts, HEAD, output / "head", seed=seed,
+        fitted = adapt(model, general_texts, HEAD, output / "head", seed=seed,
                        checkpoint_seconds=checkpoint_seconds, compile=compile, log=log)  # fmt: skip
         net, tokenizer, _ = load_masked_lm(fitted.path, recipe.dropout)
     output.mkdir(parents=True, exist_ok=True)
@@ -129,7 +125,7 @@ def _save_model(net, tokenizer, output: Path, recipe: Recipe, history, summary: 
     (aside / "adaptation.json").write_text(json.dumps(facts, indent=2))
     for file in aside.iterdir():
         os.replace(file, output / file.name)
-    for leftover in ("saving", "checkpoint", "untrained", "head", "tokens"):
+    for leftover in ("saving", "checkpoint", "head", "tokens"):
         shutil.rmtree(output / leftover, ignore_errors=True)
 
 

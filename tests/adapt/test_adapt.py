@@ -198,6 +198,9 @@ def test_an_encoder_without_a_head_gets_one_fitted_and_says_so(tiny, texts, tmp_
     )
     assert "no masked-LM head" in lines[0]
     assert adapted.summary["untrained_head"]
+    torch.rand(5)  # the new head follows the seed, not what was drawn before
+    adapt(tmp_path / "encoder", texts[:60], RECIPE, tmp_path / "again", general_texts=texts[60:], log=lines.append)
+    assert same(weights(tmp_path / "out"), weights(tmp_path / "again"))
 
 
 def test_text_without_a_token_is_refused(tiny, tmp_path):
