@@ -257,6 +257,7 @@ def _draw_paper(ax, rows: pd.DataFrame) -> None:
     ax.set_yticks(range(len(rows)), [])
     ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.margins(x=0.12)
+    ax.locator_params(axis="x", nbins=3, steps=[1, 2, 5, 10])
     ax.grid(axis="y", visible=False)
     if rows["paper_mean"].isna().all():
         ax.text(0.5, 0.5, "no numbers", transform=ax.transAxes, ha="center", va="center", color="#999999", fontsize=8)
