@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from helpers.compute import git_commit, versions
-from helpers.config import PRESETS
+from helpers.config import PRESETS, make_config
 from helpers.errors import UserError
 from helpers.results.render import beside_paper, html_table, markdown, method_title, score
 
@@ -118,8 +118,8 @@ def results_markdown(run_dir: Path | str) -> str:
     """The run's tables beside the paper's numbers, as Markdown under one heading each."""
     run = Path(run_dir)
     tables, figures = _contents(run)
-    preset = _config(run).get("preset", run.name)
-    parts = [f"Preset `{preset}`, made by `dsp run --preset {preset}`. {_scale(_config(run))}\n"]
+    config = _config(run)
+    parts = [f"Preset `{config.get('preset', run.name)}`, made by `{_command(config, run.name)}`. {_scale(config)}\n"]
     for section in _sections(tables, {}):
         for name in _of(section, tables):
             frame = _readable(_read(tables[name]))
@@ -235,6 +235,14 @@ def _cost(frame: pd.DataFrame) -> pd.DataFrame:
         F1=[score(mean, sd) for mean, sd in zip(frame["mean"], frame["sd"], strict=True)],
     )
     return kept.join(frame[[name for name in counts if name in frame]].round().astype("Int64"))
+
+
+def _command(config: dict, name: str) -> str:
+    """The command of a run: its preset, and every parameter in which it differs from that."""
+    preset = config.get("preset", name)
+    usual = make_config(preset).model_dump(mode="json") if preset in PRESETS else config
+    changed = [f"-p {key.upper()}={_show(value)}" for key, value in config.items() if value != usual.get(key)]
+    return " ".join([f"dsp run --preset {preset}", *changed]).replace(", ", ",")
 
 
 def _scale(config: dict) -> str:

@@ -148,6 +148,14 @@ def test_markdown_goes_between_the_markers_and_nowhere_else(run, tmp_path):
         write_results_markdown(run, readme)
 
 
+def test_the_command_names_what_differs_from_the_preset(run):
+    assert "made by `dsp run --preset demo`." in results_markdown(run)
+    config = make_config("laptop", {"SEEDS": 2, "TASKS": "chemprot,imdb", "SELECTION_TASKS": "chemprot"})
+    (run / "config.json").write_text(config.model_dump_json())
+    command = "dsp run --preset laptop -p TASKS=chemprot,imdb -p SEEDS=2 -p SELECTION_TASKS=chemprot"
+    assert f"made by `{command}`." in results_markdown(run)
+
+
 def test_without_a_config_the_folder_names_the_run(run):
     (run / "config.json").unlink()
     assert "Preset `demo`" in results_markdown(run) and "preset demo" in write_report(run).read_text()
