@@ -34,9 +34,11 @@ class Update:
         return [torch.from_numpy(array).to(device, non_blocking=True) for array in arrays]
 
     def split(self, rows: int, share: int = 0, shares: int = 1) -> Iterator["Update"]:
-        """The update in pieces of at most `rows` rows; `share` of `shares` processes takes every shares-th piece."""
-        length = self.input_ids.shape[1]
-        for start in range(share * rows, len(self.input_ids), shares * rows):
+        """The update in equal pieces of at most `rows` rows: those of process `share` of `shares`, as many for each."""
+        count, length = self.input_ids.shape
+        pieces = shares * max(1, -(-count // (shares * rows)))
+        rows = max(1, -(-count // pieces))
+        for start in range(share * rows, count, shares * rows):
             low, high = np.searchsorted(self.chosen, [start * length, (start + rows) * length])
             part = slice(start, start + rows)
             yield Update(

@@ -89,6 +89,18 @@ def test_pieces_of_an_update_add_up_to_it(loaded):
     assert sorted(np.concatenate([p.targets for p in shares])) == sorted(update.targets)
 
 
+def test_processes_get_equal_shares_of_an_update(loaded):
+    _, windows, vocabulary = loaded
+    update, _ = mask_rows(windows, np.arange(50), np.zeros(50, np.int64), RECIPE, vocabulary, seed=0)
+    count = len(update.input_ids)
+    for rows in (3, 16, 100):
+        for shares in (1, 2, 3):
+            sizes = [[len(piece.input_ids) for piece in update.split(rows, share, shares)] for share in range(shares)]
+            assert sum(map(sum, sizes)) == count and max(map(max, sizes)) <= rows
+            work = [sum(one) for one in sizes]
+            assert max(work) - min(work) <= max(map(max, sizes)) <= -(-count // shares)
+
+
 def test_adaptation_lowers_the_loss_on_its_text_and_saves_a_plain_folder(tiny, texts, tmp_path):
     recipe = Recipe("dapt", learning_rate=3e-3, batch_size=32, steps=40, max_length=32)
     lines = []
