@@ -34,7 +34,7 @@ def _keep(x, p: float):
 
 
 def _sixteen_bits(cells: int) -> torch.Tensor:
-    """[cells] int16, every value as likely; torch's own generator takes ten times as long."""
+    """[cells] int16, every value as likely; torch's own generator takes about twice as long."""
     seed = int(torch.empty((), dtype=torch.int64).random_())
     return torch.from_numpy(np.random.SFC64(seed).random_raw(-(-cells // 4)).view(np.int16))[:cells]
 

@@ -110,10 +110,9 @@ def loss_matrix_heatmap(table: pd.DataFrame, ax=None, preset: str | None = None)
     cells = cells["mean"].map("{:.2f}".format, na_action="ignore").astype(object).fillna("") + printed
     cells = cells.reindex(index=models, columns=samples)
     _heatmap(change, cells, ax, cmap="RdBu_r", vmin=-reach, vmax=reach)
-    for i, model in enumerate(models):
-        for j, sample in enumerate(samples):
-            if model == f"dapt_{sample}":
-                ax.add_patch(_frame(j, i))
+    for column, sample in enumerate(samples):
+        if f"dapt_{sample}" in models:
+            ax.add_patch(_frame(column, models.index(f"dapt_{sample}")))
     ax.set_xlabel("held-out sample")
     ax.set_title("Masked-LM loss; blue: lower than the base's")
     finish(ax, table, "framed: a model on its own domain; in brackets: the paper's Table 12", preset)
