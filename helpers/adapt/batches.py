@@ -9,6 +9,8 @@ from helpers.adapt.masking import mask_tokens
 from helpers.adapt.recipe import Recipe
 from helpers.packing import Windows, fill_rows, pack, special_ids
 
+IGNORED = -100  # the target that torch's cross-entropy leaves out
+
 
 @dataclass(frozen=True)
 class Update:
@@ -26,11 +28,22 @@ class Update:
     tokens: int
     epoch: int
 
-    def tensors(self, device) -> list:
-        """Tensors on `device`: input_ids, position_ids, segments, chosen, targets."""
+    def tensors(self, device, multiple: int = 1) -> list:
+        """Tensors on `device`: input_ids, position_ids, segments, the three of a Reading of `chosen`, targets.
+
+        multiple: fills the last two up to a multiple of that many with the last one and IGNORED, since a machine
+        prepares its matrix products anew for every shape.
+        """
         import torch
 
-        arrays = (self.input_ids, self.position_ids, self.segments, self.chosen, self.targets)
+        from helpers.encoder import Reading
+
+        reading = Reading.of(self.chosen, *self.input_ids.shape)
+        extra = (0, -len(self.targets) % multiple)
+        arrays = (
+            self.input_ids, self.position_ids, self.segments, np.pad(reading.cells, extra, "edge"), reading.asked,
+            np.pad(reading.places, extra, "edge"), np.pad(self.targets, extra, constant_values=IGNORED),
+        )  # fmt: skip
         return [torch.from_numpy(array).to(device, non_blocking=True) for array in arrays]
 
     def split(self, rows: int, share: int = 0, shares: int = 1) -> Iterator["Update"]:

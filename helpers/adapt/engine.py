@@ -19,6 +19,7 @@ from helpers.adapt.recipe import Recipe
 from helpers.errors import UserError
 from helpers.packing import position_offset, tokenize
 
+SHAPE = 64  # masked tokens of a piece are filled up to a multiple of this
 CURVE_POINTS = 40  # rows of a run's history
 # Multiplications of a run worth compiling for: about ten minutes of one core. Compiling mini's step took ten seconds
 # on a quiet machine and minutes on a busy one, and saved about a third of each update.
@@ -87,10 +88,11 @@ def adapt(
         f"{run.describe()}" + (f"; resumed at update {first}" if first else "")
     )
     vocabulary = Vocabulary.of(tokenizer, position_offset(net))
-    saved = told = time.perf_counter()
+    began = saved = told = time.perf_counter()
     for step, update in enumerate(updates(windows, recipe, vocabulary, seed, first), start=first):
         run.update(step, update)
         now = time.perf_counter()
+        run.seconds += now - began  # masking and packing included
         done = step + 1 == steps
         if done or (step + 1) % max(1, steps // CURVE_POINTS) == 0:
             run.record(step)
@@ -100,6 +102,7 @@ def adapt(
         if not done and now - saved > checkpoint_seconds:
             saved = now
             run.save(output / "checkpoint", step + 1)
+        began = time.perf_counter()
     summary = {
         "documents": documents, "windows": len(windows), "corpus_tokens": int(windows.starts[-1]), "steps": steps,
         "epochs": steps * recipe.batch_size / len(windows), "untrained_head": untrained_head, **run.totals(),
@@ -158,7 +161,6 @@ class _Run:
 
     def update(self, step: int, update: Update) -> None:
         """One optimiser update: the mean loss over all its masked tokens, in as many pieces as needed."""
-        start = time.perf_counter()
         # dropout's draws depend on the update and the process alone, so a resumed run repeats them
         torch.manual_seed((self.seed * 1_000_003 + step) * 1_009 + self.group.rank)
         total = max(1, len(update.targets))
@@ -176,13 +178,16 @@ class _Run:
         if not value < float("inf"):
             raise UserError(f"{self.recipe.name}: the loss became {value} at update {step}; try a lower learning rate")
         self.tokens += update.tokens
-        self.seconds += time.perf_counter() - start
         self.recent.append(value)
         self.epoch = update.epoch
 
     def _backward(self, piece: Update, total: int) -> torch.Tensor:
+        inputs = piece.tensors(self.device, SHAPE)
+        if self.compiled:
+            for rows in inputs[:3]:  # their number differs from piece to piece, their length never
+                torch._dynamo.mark_static(rows, 1)
         with compute.autocast(self.device):
-            loss = self.loss(*piece.tensors(self.device)) / total
+            loss = self.loss(*inputs) / total
         loss.backward()
         return loss.detach()
 

@@ -41,7 +41,7 @@ def mask_tokens(
     epoch = np.broadcast_to(epoch, tokens.shape)[chosen]
     window, position = np.asarray(window)[chosen], np.asarray(position)[chosen]
     fate = uniform(seed, epoch, window, position, 1)
-    drawable = np.setdiff1d(np.arange(vocabulary), special)
+    drawable = np.delete(np.arange(vocabulary), special)
     drawn = drawable[(uniform(seed, epoch, window, position, 2) * len(drawable)).astype(np.int64)]
     masked = tokens.copy()
     masked[chosen] = np.where(fate < 0.8, mask_id, np.where(fate < 0.9, drawn, tokens[chosen]))

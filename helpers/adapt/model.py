@@ -5,8 +5,11 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import nn
+from transformers.modeling_outputs import BaseModelOutput
 
 from helpers import compute
+from helpers.dropout import replace_dropout
+from helpers.encoder import Reading, is_bert_like, read_vectors
 from helpers.errors import UserError
 from helpers.models import resolve_model
 from helpers.packing import attention_mask
@@ -59,28 +62,33 @@ def load_masked_lm(name: str | Path, dropout: float | None = None):
 class MaskedLogits(nn.Module):
     """A masked LM that computes logits at chosen positions only.
 
-    The vocabulary projection is most of a small model's work and 85 % of it is never read. The hook hands
-    the head the chosen hidden states alone, which holds for any class AutoModelForMaskedLM knows.
+    The vocabulary projection is most of a small model's work and 85 % of it is never read. The model's own forward
+    runs, but its encoder hands the head the chosen hidden states alone, which holds for any class AutoModelForMaskedLM
+    knows; a BERT-like encoder does not even compute the others in its last layer.
     """
 
     def __init__(self, model):
         super().__init__()
-        self.model = model
-        self._chosen = None
-        model.base_model.register_forward_hook(self._gather)
+        self.model = replace_dropout(model)
+        self.all_vectors = model.base_model.forward
+        model.base_model.forward = self._chosen_vectors
 
-    def _gather(self, module, inputs, output):
-        hidden = output[0]
-        output["last_hidden_state"] = hidden.reshape(-1, hidden.shape[-1])[self._chosen].unsqueeze(0)
-        return output
+    def forward(self, input_ids, position_ids, segments, cells, asked, places):
+        """Logits [len(cells), vocabulary] for rows of packed windows; the last three are a Reading's parts."""
+        self.inputs = input_ids, position_ids, segments, Reading(cells, asked, places)
+        return self.model(input_ids=input_ids).logits[0]
 
-    def forward(self, input_ids, position_ids, segments, chosen):
-        """Logits [len(chosen), vocabulary] for rows of packed windows; chosen indexes the flattened rows."""
-        self._chosen = chosen
-        kind = input_ids.device.type
+    def _chosen_vectors(self, *_, **__):
+        input_ids, position_ids, segments, reading = self.inputs
+        base, kind = self.model.base_model, input_ids.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
-        mask = attention_mask(segments, dtype)
-        return self.model(input_ids=input_ids, attention_mask=mask, position_ids=position_ids).logits[0]
+        if is_bert_like(base.config):
+            hidden = read_vectors(base, input_ids, position_ids, segments, reading, dtype)
+        else:
+            mask = attention_mask(segments, dtype)
+            hidden = self.all_vectors(input_ids=input_ids, attention_mask=mask, position_ids=position_ids)[0]
+            hidden = hidden.flatten(0, 1)[reading.cells]
+        return BaseModelOutput(last_hidden_state=hidden[None])
 
 
 class MaskedLoss(nn.Module):
@@ -90,6 +98,6 @@ class MaskedLoss(nn.Module):
         super().__init__()
         self.logits = MaskedLogits(model)
 
-    def forward(self, input_ids, position_ids, segments, chosen, targets):
-        logits = self.logits(input_ids, position_ids, segments, chosen)
-        return F.cross_entropy(logits.float(), targets, reduction="sum")
+    def forward(self, *inputs):
+        *rows, targets = inputs
+        return F.cross_entropy(self.logits(*rows).float(), targets, reduction="sum")

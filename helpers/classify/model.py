@@ -16,7 +16,7 @@ from torch import nn
 
 from helpers import compute, packing
 from helpers.classify.batches import Batch, batches_for_scoring
-from helpers.classify.encoder import first_vectors
+from helpers.encoder import Reading, is_bert_like, read_vectors
 from helpers.classify.inputs import text_windows
 from helpers.dropout import replace_dropout
 from helpers.errors import UserError
@@ -47,6 +47,20 @@ class Classifier(nn.Module):
         """[windows, classes] fp32 scores of the windows of a packed batch, in the batch's order."""
         first = first_vectors(self.encoder, batch)
         return self.out_proj(torch.tanh(self.dense(self.dropout(first))))
+
+
+def first_vectors(encoder, batch: Batch) -> torch.Tensor:
+    """[windows, width] fp32 vectors of each window's first token in the last layer, in the batch's order."""
+    device = encoder.device
+    if not batch.packed or not is_bert_like(encoder.config):
+        row, column = (torch.from_numpy(place).to(device) for place in (batch.row, batch.column))
+        with compute.autocast(device):
+            return encoder(**batch.inputs(device)).last_hidden_state[row, column].float()
+    rows, length = batch.input_ids.shape
+    reading = Reading.of(batch.row * length + batch.column, rows, length, slots=1).to(device)
+    inputs = (part.to(device) for part in (batch.input_ids, batch.position_ids, batch.segments))
+    low = torch.bfloat16 if compute.precision(device) == "bf16" else torch.float32
+    return read_vectors(encoder, *inputs, reading, low, masked=not bool((batch.segments == 1).all()))
 
 
 def packs_windows(encoder) -> bool:

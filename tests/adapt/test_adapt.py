@@ -55,9 +55,8 @@ def test_packed_loss_equals_hugging_faces_own_on_the_same_masks(loaded):
                 ids = torch.from_numpy(one.input_ids[:, : len(tokens)])
                 out = net(input_ids=ids, attention_mask=torch.ones_like(ids), labels=torch.from_numpy(labels)[None])
                 expected.append((window, out.loss.item()))
-        arrays = (update.input_ids, update.position_ids, update.segments, update.chosen)
-        logits = MaskedLogits(net)(*(torch.from_numpy(a) for a in arrays))
-        losses = F.cross_entropy(logits, torch.from_numpy(update.targets), reduction="none").numpy()
+        *inputs, targets = update.tensors("cpu")
+        losses = F.cross_entropy(MaskedLogits(net)(*inputs), targets, reduction="none").numpy()
     for window, loss in expected:
         assert losses[owner == window].mean() == pytest.approx(loss, abs=1e-5)
 

@@ -4,7 +4,7 @@ import torch
 import transformers
 
 from helpers.classify.batches import Layout
-from helpers.classify.encoder import first_vectors
+from helpers.classify.model import first_vectors
 from helpers.packing import Windows
 
 SIZES = dict(
