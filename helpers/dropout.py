@@ -39,7 +39,7 @@ def _keep(x, p: float):
 
 
 def _hashed(x, p: float, site: int):
-    """Dropout by a hash of each cell's place (the finaliser of MurmurHash3), which a compiler fuses with its neighbours.
+    """Dropout by a hash of each cell's place (MurmurHash3's finaliser), for a compiler to fuse with its neighbours.
 
     Its own generator, Philox, is computed a number at a time on a CPU and took most of a training step.
     """
@@ -48,7 +48,7 @@ def _hashed(x, p: float, site: int):
     h = (h ^ ((h >> 13) & 0x7FFFF)) * -1028477387  # 0xC2B2AE35
     h = h ^ ((h >> 16) & 0xFFFF)
     least = round(p * 2**31)
-    # The sign of a difference, not a comparison: a compiler keeps the mask for the way back, and bits are slow to store.
+    # the sign of a difference, not a comparison: a compiler keeps the mask for the way back, and bits store slowly
     keep = (1 + (((h & 0x7FFFFFFF) - least) >> 31)).to(torch.bfloat16)
     return x * keep * (2**31 / (2**31 - least))
 

@@ -1,4 +1,4 @@
-"""A BERT-like encoder's vectors at chosen tokens, in fewer passes over memory: same weights, function and dropout rates.
+"""A BERT-like encoder's vectors at chosen tokens, in fewer passes over memory: same weights, same function.
 
 Training reads few vectors of the last layer: a classifier each text's first, a masked LM those of its masked tokens.
 So that layer's queries, output and feed-forward part run for these tokens only, which saves a sixth of the work of a
@@ -55,7 +55,8 @@ def read_vectors(encoder, input_ids, position_ids, segments, reading: Reading, l
     """[n, width] fp32 vectors of the last layer at the cells of `reading`.
 
     encoder: a BERT-like model of transformers. input_ids, position_ids, segments: [rows, length] of packed windows,
-    see helpers.packing. low: dtype of products and attention. masked: False says that every row is one window without padding, so nothing is masked.
+    see helpers.packing. low: dtype of products and attention. masked: False says that every row is one window without
+    padding, so nothing is masked.
     """
     hidden = _embed(encoder.embeddings, input_ids, position_ids)
     together = segments[:, None, :, None] == segments[:, None, None, :] if masked else None

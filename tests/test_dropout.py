@@ -4,6 +4,7 @@ import pytest
 import torch
 import transformers
 
+from helpers.adapt.engine import can_compile
 from helpers.dropout import FastDropout, replace_dropout
 
 SIZES = dict(
@@ -42,3 +43,27 @@ def test_every_dropout_of_an_encoder_is_replaced():
     encoder = replace_dropout(transformers.RobertaModel(config))
     assert not any(type(module) is torch.nn.Dropout for module in encoder.modules())
     assert encoder.embeddings.dropout.p == 0.2
+
+
+@pytest.mark.skipif(not can_compile(), reason="torch.compile needs a C++ compiler here")
+def test_compiled_dropout_keeps_rate_mean_and_gradient_and_draws_anew_at_each_place_and_call():
+    one, two = FastDropout(0.2, site=0).train(), FastDropout(0.2, site=1).train()
+    both = torch.compile(lambda x: (one(x * 1), two(x * 1)), dynamic=True)
+    x = torch.ones(500, 333, requires_grad=True)
+    torch.manual_seed(5)
+    a, b = both(x)
+    a.sum().backward()
+    assert torch.equal(x.grad, a.detach())
+    a, b, n = a.detach(), b.detach(), x.numel()
+    error = 4 * (0.2 * 0.8 / n) ** 0.5
+    for dropped in ((a == 0), (b == 0)):
+        assert float(dropped.float().mean()) == pytest.approx(0.2, abs=error)
+        assert dropped.float().mean(dim=0).numpy() == pytest.approx([0.2] * 333, abs=5 * (0.2 * 0.8 / 500) ** 0.5)
+    assert a.max().item() == pytest.approx(1.25, rel=1e-6)
+    assert float(((a == 0) & (b == 0)).float().mean()) == pytest.approx(0.04, abs=error)  # independent of each other
+    again = both(x)[0].detach()
+    assert float(((a == 0) & (again == 0)).float().mean()) == pytest.approx(0.04, abs=error)  # and of the call before
+    neighbours = ((a == 0)[:, 1:] & (a == 0)[:, :-1]).float().mean()
+    assert float(neighbours) == pytest.approx(0.04, abs=error)
+    torch.manual_seed(5)
+    assert torch.equal(both(x)[0], a)

@@ -5,6 +5,7 @@ import transformers
 
 from helpers.classify.batches import Layout
 from helpers.classify.model import first_vectors
+from helpers.encoder import Reading
 from helpers.packing import Windows
 
 SIZES = dict(
@@ -61,3 +62,11 @@ def test_bfloat16_stays_near_single_precision(monkeypatch):
     assert found["bf16"].dtype == torch.float32
     torch.testing.assert_close(found["bf16"], found["fp32"], rtol=0.05, atol=0.05)
     assert not torch.equal(found["bf16"], found["fp32"])
+
+
+def test_a_reading_finds_each_cell_in_its_own_row():
+    """Rows of 10 tokens: three cells in the first, none in the second, one in the third."""
+    reading = Reading.of([1, 4, 9, 25], rows=3, length=10, slots=2)
+    assert reading.asked.tolist() == [[1, 4, 9, 0], [10, 10, 10, 10], [25, 20, 20, 20]]
+    assert reading.places.tolist() == [0, 1, 2, 8]
+    assert reading.asked.reshape(-1)[reading.places].tolist() == reading.cells.tolist()

@@ -16,9 +16,9 @@ from torch import nn
 
 from helpers import compute, packing
 from helpers.classify.batches import Batch, batches_for_scoring
-from helpers.encoder import Reading, is_bert_like, read_vectors
 from helpers.classify.inputs import text_windows
 from helpers.dropout import replace_dropout
+from helpers.encoder import Reading, is_bert_like, read_vectors
 from helpers.errors import UserError
 from helpers.models import resolve_model
 
