@@ -14,10 +14,12 @@ import math
 import shutil
 import tempfile
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import pandas as pd
 import torch
 import typer
 
@@ -25,6 +27,7 @@ from helpers.adapt import processes
 from helpers.adapt.engine import adapt
 from helpers.adapt.loss import loss_interval, masked_lm_loss
 from helpers.adapt.recipe import Recipe
+from helpers.models import resolve_model
 from helpers.packing import Windows, tokenize
 from helpers.paths import MODELS
 
@@ -38,8 +41,9 @@ DISTANCES = ((-1, 1, -2, 2, -3, 3), (-1, 1, -2, 2, None, None), (-1, 1, None, No
 CO_OCCURRENCE = {1: 1.0, 2: 0.8, 3: 0.6, 4: 0.4, 5: 0.3}  # distance -> weight of a pair of tokens
 
 RECIPE = Recipe(
-    "mini", learning_rate=2e-3, batch_size=36, steps=8000, mask_probability=0.25, max_length=128, dropout=0.0
+    "mini", learning_rate=2e-3, batch_size=64, steps=18_000, mask_probability=0.25, max_length=128, dropout=0.0
 )
+HELDOUT_EVERY = 50  # every so many documents one is held out
 
 
 def train_tokenizer(texts: Iterable[str], folder: Path) -> None:
@@ -136,77 +140,67 @@ def _initial_layer(layer, distances, waves: torch.Tensor) -> None:
         attention.key.weight[rows, words:][: 2 * half] = SHARPNESS * torch.eye(2 * half)
 
 
-def _read(path: Path) -> tuple[list[str], list[str]]:
+def read_general_text(path: Path) -> pd.DataFrame:
+    """Columns text, source and heldout (every HELDOUT_EVERY-th document) of JSON lines with `text` and maybe `src`."""
     with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
-    return [row["text"] for row in rows], [row.get("src", "text") for row in rows]
+    table = pd.DataFrame({"text": [r["text"] for r in rows], "source": [r.get("src", "text") for r in rows]})
+    return table.assign(heldout=np.arange(len(table)) % HELDOUT_EVERY == 0)
+
+
+def heldout_losses(model: str | Path, text: pd.DataFrame) -> list[dict]:
+    """Held-out masked-LM loss with its interval: a row for each source, and 'all'. text: `read_general_text`."""
+    held = text[text["heldout"]].reset_index(drop=True)
+    losses = masked_lm_loss(model, held["text"], max_length=RECIPE.max_length)
+    source = losses["document"].map(held["source"])
+    groups = [*losses.groupby(source), ("all", losses)]
+    return [{"source": name, **loss_interval(rows)} for name, rows in groups]
 
 
 def main(
     texts: Annotated[Path, typer.Option(help="general text, JSON lines with `text` and, if you have it, `src`")],
     output: Annotated[Path, typer.Option(help="the Hugging Face folder to make")] = MODELS / "mini",
     work: Annotated[Path, typer.Option(help="where training state lies; the same call resumes")] = Path("mini-work"),
+    start: Annotated[str, typer.Option(help="go on from this model, mini for one; empty: a new one")] = "",
     steps: Annotated[int, typer.Option(help="updates")] = RECIPE.steps,
-    heldout_every: Annotated[int, typer.Option(help="every n-th document is held out")] = 50,
+    learning_rate: Annotated[float, typer.Option(help="peak learning rate")] = RECIPE.learning_rate,
 ) -> None:
-    """Train `mini` from text alone, resumable, and write its model card."""
-    from transformers import AutoTokenizer
+    """Train `mini` from text alone, or train it on as a further stage, resumable, and write its model card."""
+    from helpers.adapt import mini_card
 
-    documents, sources = _read(texts)
-    train = [text for i, text in enumerate(documents) if i % heldout_every]
+    text = read_general_text(texts)
+    train = text.loc[~text["heldout"], "text"].tolist()
     work.mkdir(parents=True, exist_ok=True)
-    start = work / "initial"
-    if not (start / "config.json").exists():
-        train_tokenizer(train, start)
-        windows = tokenize(train, AutoTokenizer.from_pretrained(start), RECIPE.max_length)
-        initial_model(windows).save_pretrained(start)
-    recipe = Recipe(**{**RECIPE.as_dict(), "steps": steps})
-    adapted = adapt(start, train, recipe, work / "trained", log=functools.partial(print, flush=True))
+    initial = work / "initial"
+    if not (initial / "config.json").exists():
+        if start:
+            shutil.copytree(resolve_model(start), initial)
+        else:
+            _make_initial(train, initial)
+    recipe = replace(RECIPE, steps=steps, learning_rate=learning_rate)
+    earlier = mini_card.read_stages(initial)
+    # a seed of its own for every stage, or it would meet the masks of the one before
+    adapted = adapt(initial, train, recipe, work / "trained", seed=len(earlier),
+                    log=functools.partial(print, flush=True))  # fmt: skip
     rank = processes.join().rank
     processes.leave()
     if rank:
         return
-    rows = []
-    for source in sorted(set(sources)):
-        held = [text for i, text in enumerate(documents) if not i % heldout_every and sources[i] == source]
-        found = loss_interval(masked_lm_loss(adapted.path, held, max_length=RECIPE.max_length))
-        rows.append({"source": source, **found})
     output.mkdir(parents=True, exist_ok=True)
     for file in adapted.path.iterdir():
         if file.is_file() and file.name != "adaptation.json":
             shutil.copy(file, output / file.name)
-    from helpers.figures import loss_curves
-
-    loss_curves(adapted.history).figure.savefig(output / "learning_curve.png", dpi=100)
-    (output / "README.md").write_text(model_card(recipe, adapted.summary, adapted.history, rows))
+    stage = mini_card.stage(recipe, adapted.summary, adapted.history, heldout_losses(adapted.path, text))
+    mini_card.write(output, [*earlier, stage])
     print(f"wrote {output}")
 
 
-def model_card(recipe: Recipe, summary: dict, history, losses: list[dict]) -> str:
-    """The model card: what it was trained on, for how long, and its held-out masked-LM loss by source."""
-    curve = history.iloc[np.unique(np.geomspace(1, len(history), 12).astype(int)) - 1]
-    lines = [
-        "# mini", "",
-        f"A RoBERTa of {LAYERS} layers, {WIDTH} wide, {HEADS} heads, with a byte-level BPE of {VOCABULARY:,} tokens, "
-        "for machines without a model hub. Trained by this repository's own code; no weights of others are in it.", "",
-        "Text: general English, mostly public-domain books, with newswire, broadcast transcripts, the Brown "
-        "corpus, speeches and Wikipedia paragraphs. It is disjoint from the `generic` and `news` samples.", "",
-        f"Training: {summary['documents']:,} documents, {summary['corpus_tokens']:,} tokens; "
-        f"{summary['steps']:,} updates "
-        f"of {recipe.batch_size} windows of at most {recipe.max_length} tokens, {summary['tokens']:,} tokens seen "
-        f"({summary['epochs']:.2f} epochs), {recipe.mask_probability:.0%} masked, peak learning rate "
-        f"{recipe.learning_rate:g}, {summary['precision']} products, {summary['seconds'] / 60:.0f} minutes on "
-        f"{summary['device']}. The starting weights are described in `helpers/adapt/mini.py`.", "",
-        f"Positions beyond {recipe.max_length} were never trained.", "",
-        "Make it again: `python -m helpers.adapt.mini --texts FILE` (JSON lines with `text` and `src`).", "",
-        "## Held-out masked-LM loss (15 % masked, nats a masked token, mean over documents)", "",
-        "| source | loss | 95 % interval | documents |", "|---|---|---|---|",
-        *(f"| {r['source']} | {r['loss']:.3f} | {r['low']:.3f} to {r['high']:.3f} | {r['n']:,} |" for r in losses), "",
-        "## Learning curve (training loss)", "", "![learning curve](learning_curve.png)", "",
-        "| tokens | loss |", "|---|---|",
-        *(f"| {row.tokens:,.0f} | {row.loss:.3f} |" for row in curve.itertuples()), "",
-    ]  # fmt: skip
-    return "\n".join(lines)
+def _make_initial(train: list[str], folder: Path) -> None:
+    from transformers import AutoTokenizer
+
+    train_tokenizer(train, folder)
+    windows = tokenize(train, AutoTokenizer.from_pretrained(folder), RECIPE.max_length)
+    initial_model(windows).save_pretrained(folder)
 
 
 if __name__ == "__main__":
