@@ -164,17 +164,12 @@ def cases(size: str) -> Iterable[dict]:
                     yield row(f"{case}: a process a core", "tokens/s", divided, peer, "HF Trainer", more_is_better=True)
                 if cuda:
                     yield utilisation(case, mine, shape)
-        yield from growth(folder, (10_000, 100_000, 1_000_000) if size == "full" else (1_000, 4_000))
+        yield from growth(folder, (10_000, 100_000, 1_000_000, 10_000_000) if size == "full" else (1_000, 4_000))
 
 
 def growth(folder: Path, sizes: tuple[int, ...]) -> Iterable[dict]:
-    """Time and memory from documents to the tenth update, a document: flat if nothing grows faster than the text.
-
-    DSP_BENCH_DOCUMENTS=10000000 adds a larger size (about half an hour a core for ten million).
-    """
+    """Time and memory from documents to the tenth update, a document: flat if nothing grows faster than the text."""
     texts, first = texts_of("task", 2000), {}
-    if more := os.environ.get("DSP_BENCH_DOCUMENTS"):
-        sizes = (*sizes, int(more))
     for documents in sizes:
         recipe = Recipe("growth", 1e-4, 32, steps=10, max_length=128)
         with tempfile.TemporaryDirectory(dir=folder) as out, Meter() as meter:

@@ -14,7 +14,7 @@ import torch
 from helpers import compute
 from helpers.adapt import processes
 from helpers.adapt.batches import Update, Vocabulary, full_sentences, updates
-from helpers.adapt.model import MaskedLoss, load_masked_lm
+from helpers.adapt.model import MaskedLoss, check_length, load_masked_lm
 from helpers.adapt.recipe import Recipe
 from helpers.errors import UserError
 from helpers.packing import position_offset, tokenize
@@ -56,7 +56,8 @@ def adapt(
     end, and the same call resumes from it, to the same weights as an uninterrupted run. general_texts:
     text to fit the masked-LM head on first, needed only for an encoder without one. compile: None compiles
     long runs where a C++ compiler is found. Under torchrun every process shares the work.
-    Returns Adapted; raises UserError for a model that is no masked LM or a corpus without a token.
+    Returns Adapted; raises UserError for a model that is no masked LM or too short for the recipe's max_length, and for
+    a corpus without a token.
     Paper: section 3.1 (DAPT), 4.1 (TAPT), Table 13.
     """
     output = Path(output)
@@ -72,6 +73,7 @@ def adapt(
         fitted = adapt(model, general_texts, HEAD, output / "head", seed=seed,
                        checkpoint_seconds=checkpoint_seconds, compile=compile, log=log)  # fmt: skip
         net, tokenizer, _ = load_masked_lm(fitted.path, recipe.dropout)
+    check_length(net, model, recipe.max_length)
     output.mkdir(parents=True, exist_ok=True)
     windows = tokenize(texts, tokenizer, recipe.max_length, folder=group.own_folder(output))
     if not len(windows):

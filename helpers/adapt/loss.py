@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from helpers import compute
 from helpers.adapt.batches import Vocabulary, mask_rows
-from helpers.adapt.model import MaskedLogits, load_masked_lm
+from helpers.adapt.model import MaskedLogits, check_length, load_masked_lm
 from helpers.adapt.recipe import Recipe
 from helpers.errors import UserError
 from helpers.packing import position_offset, tokenize
@@ -36,6 +36,7 @@ def masked_lm_loss(
     of `loss` is the authors' statistic; weighted by masked_tokens it is the usual one. Paper: Tables 1, 12.
     """
     net, tokenizer, _ = load_masked_lm(model)
+    check_length(net, model, max_length)
     windows = tokenize(texts, tokenizer, max_length, overflow="truncate")
     if not len(windows):
         raise UserError("held-out text holds no token: there is no loss to measure")

@@ -12,7 +12,7 @@ from helpers.dropout import replace_dropout
 from helpers.encoder import Reading, is_bert_like, read_vectors
 from helpers.errors import UserError
 from helpers.models import resolve_model
-from helpers.packing import attention_mask
+from helpers.packing import attention_mask, position_offset
 
 
 def attention_kind() -> str:
@@ -57,6 +57,14 @@ def load_masked_lm(name: str | Path, dropout: float | None = None):
     if tokenizer.mask_token_id is None:
         raise UserError(f"model {name}: its tokenizer has no mask token, so it is no masked LM; {way_out}")
     return model, tokenizer, bool(missing)
+
+
+def check_length(model, name: str | Path, max_length: int) -> None:
+    """Raise UserError when the model has fewer positions than `max_length`."""
+    known = getattr(model.config, "max_position_embeddings", None)
+    if known and max_length > (most := known - position_offset(model)):
+        raise UserError(f"model {name}: it has {most} positions, so sequences of {max_length} tokens do not fit; "
+                        f"give MAX_LENGTH={most} or less")  # fmt: skip
 
 
 class MaskedLogits(nn.Module):

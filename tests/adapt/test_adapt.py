@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -217,3 +218,12 @@ def test_an_encoder_without_a_head_gets_one_fitted_and_says_so(tiny, texts, tmp_
 def test_text_without_a_token_is_refused(tiny, tmp_path):
     with pytest.raises(UserError, match="no token"):
         adapt(tiny, ["", ""], RECIPE, tmp_path / "out", log=lambda line: None)
+
+
+def test_sequences_longer_than_the_models_positions_are_refused(tiny, texts, tmp_path):
+    """The tiny model has 66 positions, of which RoBERTa keeps two."""
+    with pytest.raises(UserError, match="has 64 positions.*MAX_LENGTH=64"):
+        adapt(tiny, texts, replace(RECIPE, max_length=65), tmp_path / "out", log=lambda line: None)
+    with pytest.raises(UserError, match="has 64 positions"):
+        masked_lm_loss(tiny, texts)
+    assert len(masked_lm_loss(tiny, texts[:3], max_length=64)) == 3
