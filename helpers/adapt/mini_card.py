@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from helpers.adapt.recipe import Recipe
+from helpers.figures.style import new_axes, styled
 
 CONVERGED = 0.02  # nats of held-out loss a pass over the text
 FILE = "stages.json"
@@ -43,25 +44,24 @@ def write(folder: Path, stages: list[dict]) -> None:
     (folder / "README.md").write_text(card(stages), encoding="utf-8")
 
 
+@styled
 def training_stages(stages: list[dict], ax=None):
     """Training loss over all tokens seen, and the held-out loss at the end of each stage. Returns the Axes."""
-    from helpers.figures.style import new_axes
-
     ax = new_axes(ax, (7, 3.6))
     seen, ends = 0, []
     for number, one in enumerate(stages, start=1):
         tokens, losses = zip(*one["curve"], strict=True)
         masked = f"{one['mask_probability']:.0%} masked"
-        ax.plot([(seen + t) / 1e6 for t in tokens], losses, lw=1.3, label=f"stage {number}: training loss, {masked}")
+        ax.plot([(seen + t) / 1e6 for t in tokens], losses, label=f"stage {number}: training loss, {masked}")
         seen += one["tokens"]
         ends.append((seen / 1e6, _all(one)["loss"]))
     ax.plot(*zip(*ends, strict=True), "ko--", lw=0.8, label="held-out loss, 15% masked")
     for x, y in ends:
-        ax.annotate(f"{y:.3f}", (x, y), xytext=(0, -12), textcoords="offset points", ha="center", fontsize=8)
-    highest = sorted(loss for one in stages for _, loss in one["curve"])
-    ax.set(xlabel="million tokens seen", ylabel="masked-LM loss (nats)", ylim=(min(y for _, y in ends) - 0.3, None))
-    ax.set_ylim(top=min(highest[-1], 4.6) + 0.1)  # the first million tokens leave the picture
-    ax.legend(fontsize=8, frameon=False)
+        ax.annotate(f"{y:.3f}", (x, y), xytext=(0, -12), textcoords="offset points", ha="center")
+    lowest = min(y for _, y in ends)
+    ax.set(xlabel="million tokens seen", ylabel="masked-LM loss (nats)")
+    ax.set_ylim(lowest - 0.3, lowest + 2)  # the first million tokens leave the picture
+    ax.legend()
     return ax
 
 
@@ -90,9 +90,10 @@ def card(stages: list[dict]) -> str:
             f"{_all(one)['loss']:.3f} |"
             for number, one in enumerate(stages, start=1)
         ), "",
+        *(f"Stage {number}: {one['note']}\n" for number, one in enumerate(stages, start=1) if "note" in one),
         convergence(stages), "",
         "![training and held-out loss by tokens seen](learning_curve.png)", "",
-        "Make it again: `torchrun --nproc-per-node 2 -m helpers.adapt.mini --texts FILE` (JSON lines with `text` and "
+        "Make it again: `python -m helpers.adapt.mini --texts FILE` (JSON lines with `text` and "
         "`src`), and train it on: the same with `--start mini`. Both resume by the same command.", "",
         "## Held-out masked-LM loss (15 % masked, nats a masked token, mean over documents)", "",
         "| source | loss | 95 % interval | documents |", "|---|---|---|---|",
@@ -112,7 +113,8 @@ def convergence(stages: list[dict]) -> str:
     verdict = "It has converged" if a_pass < CONVERGED else "It has **not converged**"
     return (
         f"{verdict} by the bound of {CONVERGED} nats a pass: the last {last['epochs']:.2f} passes lowered the held-out "
-        f"loss by {gain:.3f} nats, {a_pass:.3f} a pass."
+        f"loss by {gain:.3f} nats, {a_pass:.3f} a pass. That is a stage with a warm-up and decay of its own after one "
+        "that had decayed; more passes under one longer schedule would gain more."
     )
 
 
