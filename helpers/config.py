@@ -85,7 +85,7 @@ PRESETS: dict[str, dict] = {
     # Minutes on two cores: real text out of pinned PyPI wheels, no hub.
     "demo": dict(
         tasks=SAMPLE_TASKS, domains=DOMAINS, base_model="mini", seeds=3, max_train=400, max_eval=400,
-        max_length=96, overlap_documents=2000, heldout_documents=200, dapt_steps=120, dapt_batch=32,
+        max_length=96, overlap_documents=2000, heldout_documents=200, dapt_steps=360, dapt_batch=32,
         dapt_learning_rate=1e-3, tapt_epochs=8, tapt_batch=32, tapt_learning_rate=5e-4, epochs=4,
         learning_rate=5e-4, batch_size=16, patience=3, selection_tasks=("rct_nlm",),
         selectors=("vampire", "random"), neighbours=(5, 15), pool_sentences=20_000, vampire_epochs=15,
