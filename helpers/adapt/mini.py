@@ -170,21 +170,17 @@ def main(
 
     text = read_general_text(texts)
     train = text.loc[~text["heldout"], "text"].tolist()
-    work.mkdir(parents=True, exist_ok=True)
-    initial = work / "initial"
-    if not (initial / "config.json").exists():
-        if start:
-            shutil.copytree(resolve_model(start), initial)
-        else:
-            _make_initial(train, initial)
+    group, initial = processes.join(), work / "initial"
+    if group.rank == 0 and not initial.exists():
+        _make_initial(start, train, initial)
+    group.wait()
     recipe = replace(RECIPE, steps=steps, learning_rate=learning_rate)
     earlier = mini_card.read_stages(initial)
     # a seed of its own for every stage, or it would meet the masks of the one before
     adapted = adapt(initial, train, recipe, work / "trained", seed=len(earlier),
                     log=functools.partial(print, flush=True))  # fmt: skip
-    rank = processes.join().rank
     processes.leave()
-    if rank:
+    if group.rank:
         return
     output.mkdir(parents=True, exist_ok=True)
     for file in adapted.path.iterdir():
@@ -195,12 +191,18 @@ def main(
     print(f"wrote {output}")
 
 
-def _make_initial(train: list[str], folder: Path) -> None:
+def _make_initial(start: str, train: list[str], folder: Path) -> None:
     from transformers import AutoTokenizer
 
-    train_tokenizer(train, folder)
-    windows = tokenize(train, AutoTokenizer.from_pretrained(folder), RECIPE.max_length)
-    initial_model(windows).save_pretrained(folder)
+    aside = folder.with_name("initial.new")
+    shutil.rmtree(aside, ignore_errors=True)
+    if start:
+        shutil.copytree(resolve_model(start), aside)
+    else:
+        train_tokenizer(train, aside)
+        windows = tokenize(train, AutoTokenizer.from_pretrained(aside), RECIPE.max_length)
+        initial_model(windows).save_pretrained(aside)
+    aside.rename(folder)
 
 
 if __name__ == "__main__":

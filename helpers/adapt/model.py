@@ -5,7 +5,6 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import nn
-from transformers.modeling_outputs import BaseModelOutput
 
 from helpers import compute
 from helpers.dropout import replace_dropout
@@ -76,7 +75,10 @@ class MaskedLogits(nn.Module):
     """
 
     def __init__(self, model):
+        from transformers.modeling_outputs import BaseModelOutput
+
         super().__init__()
+        self.answer = BaseModelOutput
         self.model = replace_dropout(model)
         self.all_vectors = model.base_model.forward
         model.base_model.forward = self._chosen_vectors
@@ -96,7 +98,7 @@ class MaskedLogits(nn.Module):
             mask = attention_mask(segments, dtype)
             hidden = self.all_vectors(input_ids=input_ids, attention_mask=mask, position_ids=position_ids)[0]
             hidden = hidden.flatten(0, 1)[reading.cells]
-        return BaseModelOutput(last_hidden_state=hidden[None])
+        return self.answer(last_hidden_state=hidden[None])
 
 
 class MaskedLoss(nn.Module):
