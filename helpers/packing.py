@@ -182,3 +182,9 @@ def position_offset(model) -> int:
         if hasattr(module, "position_embeddings") and hasattr(module, "create_position_ids_from_input_ids"):
             return module.padding_idx + 1
     return 0
+
+
+def longest_sequence(model) -> int | None:
+    """Tokens, special ones included, that the model has positions for; None where its configuration does not say."""
+    known = getattr(model.config, "max_position_embeddings", None)
+    return known - position_offset(model) if known else None

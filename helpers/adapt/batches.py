@@ -31,8 +31,8 @@ class Update:
     def tensors(self, device, multiple: int = 1) -> list:
         """Tensors on `device`: input_ids, position_ids, segments, the three of a Reading of `chosen`, targets.
 
-        multiple: fills the last two up to a multiple of that many with the last one and IGNORED, since a machine
-        prepares its matrix products anew for every shape.
+        multiple: cells, places and targets are filled up to a multiple of that many, with the last one and IGNORED,
+        since a machine prepares its matrix products anew for every shape.
         """
         import torch
 

@@ -11,7 +11,7 @@ from helpers.dropout import replace_dropout
 from helpers.encoder import Reading, is_bert_like, read_vectors
 from helpers.errors import UserError
 from helpers.models import resolve_model
-from helpers.packing import attention_mask, position_offset
+from helpers.packing import attention_mask, longest_sequence
 
 
 def attention_kind() -> str:
@@ -60,8 +60,8 @@ def load_masked_lm(name: str | Path, dropout: float | None = None):
 
 def check_length(model, name: str | Path, max_length: int) -> None:
     """Raise UserError when the model has fewer positions than `max_length`."""
-    known = getattr(model.config, "max_position_embeddings", None)
-    if known and max_length > (most := known - position_offset(model)):
+    most = longest_sequence(model)
+    if most and max_length > most:
         raise UserError(f"model {name}: it has {most} positions, so sequences of {max_length} tokens do not fit; "
                         f"give MAX_LENGTH={most} or less")  # fmt: skip
 

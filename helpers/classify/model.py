@@ -95,7 +95,7 @@ def new_classifier(model: str | Path, labels: Sequence[str], max_length: int = 5
     once a process. Raises UserError where there is no such model or some encoder weights are missing.
     """
     encoder, tokenizer = encoder_of(model)
-    longest = getattr(encoder.config, "max_position_embeddings", max_length) - packing.position_offset(encoder)
+    longest = packing.longest_sequence(encoder) or max_length
     return Classifier(copy.deepcopy(encoder), tokenizer, labels, min(max_length, longest), dropout)
 
 
