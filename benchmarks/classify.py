@@ -40,9 +40,15 @@ class Job:
     max_eval: int
 
 
+def load_rows(job: Job):
+    """The job's task, as many rows of it as the job takes."""
+    rows = dict(max_train=job.max_train, max_dev=job.max_eval, max_test=job.max_eval)
+    return load_task(job.task, data_dir=job.data_dir, **rows)
+
+
 def our_score(job: Job) -> float:
     """Test score of one of our jobs; a worker process keeps model and tokens for the next one."""
-    task = load_task(job.task, data_dir=job.data_dir, max_train=job.max_train, max_eval=job.max_eval)
+    task = load_rows(job)
     return fine_tune(job.model, task, job.recipe, seed=job.seed).score
 
 
@@ -52,7 +58,7 @@ def trainer_score(job: Job) -> float:
     import transformers
 
     datasets.disable_progress_bars()
-    task = load_task(job.task, data_dir=job.data_dir, max_train=job.max_train, max_eval=job.max_eval)
+    task = load_rows(job)
     recipe, metric = job.recipe, task.spec.metric
     transformers.set_seed(job.seed)
     tokenizer = transformers.AutoTokenizer.from_pretrained(job.model)

@@ -68,6 +68,13 @@ def autocast(where=None):
     return torch.autocast(where.type, dtype=torch.bfloat16) if precision(where) == "bf16" else nullcontext()
 
 
+def autocast_dtype(kind: str):
+    """Dtype of matrix products on a device of `kind` ('cpu', 'cuda') inside the autocast around the call."""
+    import torch
+
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
+
+
 @functools.cache
 def keep_memory() -> None:
     """Keep freed memory (up to 2 GiB) in this process, and take it in large pages; elsewhere than on Linux, nothing.

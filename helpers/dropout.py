@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import torch
-from torch import nn
+from torch import library, nn
 from torch.nn import functional
 
 
@@ -54,7 +54,7 @@ def _hashed(x, p: float, site: int):
 
 
 # An operator of its own, so that a compiler draws it once a call and not once a cell.
-@torch.library.custom_op("dsp::draw", mutates_args=(), tags=(torch.Tag.nondeterministic_seeded,))
+@library.custom_op("dsp::draw", mutates_args=(), tags=(torch.Tag.nondeterministic_seeded,))
 def _draw(site: int) -> torch.Tensor:
     return torch.empty((), dtype=torch.int32).random_(-(2**31), 2**31 - 1)
 

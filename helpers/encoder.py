@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import library
 from torch.nn import functional
 
 BERT_LIKE = ("bert", "roberta", "xlm-roberta", "camembert")
@@ -137,7 +138,7 @@ class _Lookup(torch.autograd.Function):
         return _gradient_of_table(gradient, ctx.saved_tensors[0], ctx.size), None
 
 
-@torch.library.custom_op("dsp::gradient_of_table", mutates_args=())
+@library.custom_op("dsp::gradient_of_table", mutates_args=())
 def _gradient_of_table(gradient: torch.Tensor, ids: torch.Tensor, size: int) -> torch.Tensor:
     return torch.ops.aten.embedding_dense_backward(gradient.contiguous(), ids, size, -1, False)
 

@@ -76,8 +76,8 @@ def open_study(root, base, tmp_path):
     def opened(**overrides):
         given = {
             "TASKS": "chemprot,sciie", "DOMAINS": "biomed,cs", "SELECTION_TASKS": "chemprot", "DATA_DIR": str(root),
-            "BASE_MODEL": str(base), "OUTPUT_DIR": str(tmp_path / "out"), "WORKERS": 1, "SEEDS": 2, "MAX_EVAL": 0,
-            "MAX_TRAIN": 0,
+            "BASE_MODEL": str(base), "OUTPUT_DIR": str(tmp_path / "out"), "WORKERS": 1, "SEEDS": 2, "MAX_TRAIN": 0,
+            "MAX_DEV": 0, "MAX_TEST": 0,
         }  # fmt: skip
         return Study.open(PRESET="smoke", **{**given, **overrides})
 

@@ -90,8 +90,7 @@ class MaskedLogits(nn.Module):
 
     def _chosen_vectors(self, *_, **__):
         input_ids, position_ids, segments, reading = self.inputs
-        base, kind = self.model.base_model, input_ids.device.type
-        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
+        base, dtype = self.model.base_model, compute.autocast_dtype(input_ids.device.type)
         if is_bert_like(base.config):
             hidden = read_vectors(base, input_ids, position_ids, segments, reading, dtype)
         else:

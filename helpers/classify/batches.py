@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from helpers import packing
+from helpers import compute, packing
 
 TOKENS_A_SCORING_BATCH = 8192
 # Attention costs a token as much as all else when its row is about this long (measured at widths 128 and 256).
@@ -31,9 +31,7 @@ class Batch:
         ids = self.input_ids.to(device, non_blocking=True)
         if not self.packed:
             return {"input_ids": ids, "attention_mask": (self.segments > 0).long().to(device)}
-        low = torch.is_autocast_enabled(device.type)
-        dtype = torch.get_autocast_dtype(device.type) if low else torch.float32
-        mask = packing.attention_mask(self.segments.to(device), dtype)
+        mask = packing.attention_mask(self.segments.to(device), compute.autocast_dtype(device.type))
         return {"input_ids": ids, "position_ids": self.position_ids.to(device), "attention_mask": mask}
 
 

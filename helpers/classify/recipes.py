@@ -60,11 +60,16 @@ RECIPES = {"paper": PAPER, "strong": STRONG}
 def recipe_for(config, name: str = "paper") -> Recipe:
     """The recipe `name` ('paper' or 'strong') with the preset's epochs, learning rate, batch and length.
 
-    config: a helpers.config.Config. The strong recipe runs twice the preset's epochs and ignores its patience.
+    config: a helpers.config.Config. A preset with a `warmup` trains at a rate that the paper's constant schedule
+    without bias correction does not bear, so it gets both. The strong recipe runs twice the preset's epochs and
+    ignores its patience.
     """
     strong = name == "strong"
+    recipe = RECIPES[name]
+    if config.warmup:
+        recipe = replace(recipe, schedule="linear", warmup=config.warmup, bias_correction=True)
     return replace(
-        RECIPES[name],
+        recipe,
         epochs=config.epochs * (2 if strong else 1),
         learning_rate=config.learning_rate,
         batch_size=config.batch_size,

@@ -51,13 +51,19 @@ class Task:
 
 
 def load_task(
-    name: str, *, data_dir: str | Path = "", task_file: str | Path = "", max_train: int = 0, max_eval: int = 0
+    name: str,
+    *,
+    data_dir: str | Path = "",
+    task_file: str | Path = "",
+    max_train: int = 0,
+    max_dev: int = 0,
+    max_test: int = 0,
 ) -> Task:
     """Read a task from the first source that has it, and check it.
 
     data_dir: a data root tried first ("toy" generates text). task_file: registers your own tasks.
-    max_train, max_eval: at most so many rows of train, and of dev and test each; 0 takes all. A cap keeps a
-    stratified subsample, the same rows every time, in the file's order.
+    max_train, max_dev, max_test: at most so many rows of the split; 0 takes all. A cap keeps a stratified
+    subsample, the same rows every time, in the file's order.
     Raises UserError for an unknown task, rows that cannot be used, a dev or test label that train lacks, and
     fewer than two labels. Paper: section 3.1 and Table 2.
     """
@@ -71,9 +77,9 @@ def load_task(
         unlabeled, where = list(jsonl.read_texts(extra)) if extra else [], str(folder)
     labels = tuple(sorted(frames["train"]["label"].unique()))
     check_labels(frames, where)
-    train = subsample(frames["train"], max_train)
-    dev, test = (subsample(frames[split], max_eval) for split in ("dev", "test"))
-    return Task(spec, train, dev, test, unlabeled, labels, source)
+    most = {"train": max_train, "dev": max_dev, "test": max_test}
+    kept = {split: subsample(frames[split], rows) for split, rows in most.items()}
+    return Task(spec, **kept, unlabeled=unlabeled, labels=labels, source=source)
 
 
 def load_domain(name: str, *, data_dir: str | Path = "", domain_file: str | Path = "") -> Corpus:

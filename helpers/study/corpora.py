@@ -25,7 +25,8 @@ class Corpora:
             ("data_dir", config.data_dir),
             ("task_file", config.task_file),
             ("max_train", config.max_train),
-            ("max_eval", config.max_eval),
+            ("max_dev", config.max_dev),
+            ("max_test", config.max_test),
         )
         self.domain_source = {"data_dir": config.data_dir, "domain_file": config.domain_file}
 

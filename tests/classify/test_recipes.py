@@ -32,6 +32,14 @@ def test_preset_overrides_the_recipe():
     assert recipe_for(make_config("paper")) == PAPER
 
 
+def test_a_preset_that_warms_up_also_decays_and_corrects_the_bias():
+    recipe = recipe_for(make_config("paper", dict(warmup=0.2))).sized(500)
+    assert recipe == replace(PAPER.sized(500), schedule="linear", warmup=0.2, bias_correction=True)
+    rates = [recipe.rate(update, 100) for update in range(100)]
+    assert rates[9] == pytest.approx(0.5) and max(rates) == rates[19] == 1.0 and rates[99] == pytest.approx(1 / 80)
+    assert recipe_for(make_config("paper", dict(warmup=0.2)), "strong").warmup == 0.2
+
+
 def trained(optimizer_of, steps=5):
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.LayerNorm(4), torch.nn.Linear(4, 2))

@@ -64,9 +64,9 @@ def test_a_dev_without_one_of_the_labels_is_fine(tmp_path):
 
 
 def test_a_task_as_datasets_keeps_rows_order_and_class_numbers():
-    task = load_task("toy_cs", data_dir="toy", max_train=7, max_eval=5)
+    task = load_task("toy_cs", data_dir="toy", max_train=7, max_dev=5, max_test=6)
     rows = task.as_datasets()
-    assert {name: len(split) for name, split in rows.items()} == {"train": 7, "dev": 5, "test": 5}
+    assert {name: len(split) for name, split in rows.items()} == {"train": 7, "dev": 5, "test": 6}
     assert rows["test"].features["label"].names == list(task.labels)
     assert rows["dev"]["text"][:] == task.dev["text"].tolist()
     assert [task.labels[number] for number in rows["train"]["label"]] == task.train["label"].tolist()
@@ -112,8 +112,9 @@ def test_a_cap_keeps_every_label_its_share_and_the_order():
 
 def test_caps_apply_to_train_and_to_dev_and_test(tmp_path):
     many = [(f"text {n}", "pos" if n % 2 else "neg") for n in range(50)]
-    task = load_task("imdb", data_dir=make_root(tmp_path, train=many, dev=many, test=many), max_train=20, max_eval=10)
-    assert (len(task.train), len(task.dev), len(task.test)) == (20, 10, 10)
+    root = make_root(tmp_path, train=many, dev=many, test=many)
+    task = load_task("imdb", data_dir=root, max_train=20, max_dev=10, max_test=30)
+    assert (len(task.train), len(task.dev), len(task.test)) == (20, 10, 30)
     assert task.train["label"].value_counts().to_dict() == {"pos": 10, "neg": 10}
 
 
