@@ -21,10 +21,10 @@ import torch
 from benchmarks.common import main, row, timed
 from helpers import compute
 from helpers.adapt import Recipe, adapt, load_masked_lm
-from helpers.adapt.engine import can_compile
+from helpers.adapt.loop import can_compile
+from helpers.compute import Meter
 from helpers.data import load_domain, load_task
-from helpers.models import resolve_model
-from helpers.select.measure import Meter
+from helpers.encoder.named import resolve_model
 
 SHAPES = {  # layers, width, heads
     "mini": None,  # the bundled model itself

@@ -19,8 +19,8 @@ from pathlib import Path
 from benchmarks.common import main, row, side_by_side, timed
 from helpers.classify import PAPER, Recipe, fine_tune, scores
 from helpers.data import load_task
-from helpers.paths import MODELS
-from helpers.run import executor
+from helpers.jobs import executor
+from helpers.paths import MINI
 
 TASKS = {"citation_intent": 128, "chemprot": 128, "hyperpartisan_news": 256}  # task -> tokens a text
 TOY_TASKS = {"toy_cs": 128, "toy_biomed": 128}
@@ -96,8 +96,8 @@ def mini(folder: Path, tasks, data_dir: str) -> str:
     from tokenizers import ByteLevelBPETokenizer
     from transformers import RobertaConfig, RobertaForMaskedLM, RobertaTokenizerFast
 
-    if (MODELS / "mini" / "config.json").exists():
-        return str(MODELS / "mini")
+    if (MINI / "config.json").exists():
+        return str(MINI)
     bpe = ByteLevelBPETokenizer()
     texts = (text for task in tasks for text in load_task(task, data_dir=data_dir).train["text"])
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]

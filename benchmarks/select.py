@@ -12,7 +12,7 @@ from statistics import median
 import numpy as np
 
 from benchmarks.common import main, row, side_by_side, timed
-from helpers.select.measure import Meter
+from helpers.compute import Meter
 from helpers.select.neighbours import neighbours, recall
 
 DIMENSIONS = 81  # of VAMPIRE

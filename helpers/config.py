@@ -84,7 +84,7 @@ PRESETS: dict[str, dict] = {
         learning_rate=5e-4, batch_size=16, patience=2, selection_tasks=("toy_biomed",),
         selectors=("vampire", "random"), neighbours=(2,), pool_sentences=600, vampire_epochs=5,
     ),
-    # Half an hour on two cores: real text out of pinned PyPI wheels, no hub. Fine-tuning was chosen by mean dev score of
+    # Half an hour on two cores: real text out of pinned PyPI wheels, no hub. Fine-tuning was chosen by dev score of
     # the unadapted base over the four tasks (seeds 0 to 2, 16 settings): 69.0 with 800 rows and these, 68.0 at half
     # the rate with batches of 16, 67.4 so and at a constant rate, 59.7 so with 400 rows in 4 epochs.
     "demo": dict(

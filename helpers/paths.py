@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-MODELS = Path(__file__).parent / "models"
+MINI = Path(__file__).parent / "mini" / "weights"  # the bundled base model
 
 
 def project_root() -> Path:

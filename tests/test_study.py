@@ -13,7 +13,7 @@ from transformers import AutoTokenizer
 
 from helpers.config import PRESETS
 from helpers.errors import UserError
-from helpers.paths import MODELS
+from helpers.paths import MINI
 from helpers.results import split_selection
 from helpers.study import Study, environment, parameters
 from helpers.study import steps as steps_module
@@ -67,7 +67,7 @@ def base(tmp_path):
     (folder / "config.json").write_text("{}")
     (folder / "model.safetensors").write_text("weights")
     for name in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copy(MODELS / "mini" / name, folder)
+        shutil.copy(MINI / name, folder)
     return folder
 
 
@@ -254,7 +254,7 @@ def test_a_base_without_a_head_gets_one_fitted_once_for_all(open_study, base, ma
 def test_tapt_reads_no_more_tokens_than_dapt(open_study):
     study = open_study(TAPT_EPOCHS=1000, DAPT_STEPS=40, DAPT_BATCH=32, MAX_LENGTH=64)
     recipe = study.models.model("tapt", "chemprot").step.inputs["recipe"]
-    tokens = sum(len(ids) for ids in AutoTokenizer.from_pretrained(MODELS / "mini")(
+    tokens = sum(len(ids) for ids in AutoTokenizer.from_pretrained(MINI)(
         study.corpora.tapt_texts("chemprot")).input_ids)  # fmt: skip
     assert recipe["epochs"] * tokens <= 40 * 32 * 64 < (recipe["epochs"] + 1) * tokens
 

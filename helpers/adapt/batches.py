@@ -7,7 +7,7 @@ import numpy as np
 
 from helpers.adapt.masking import mask_tokens
 from helpers.adapt.recipe import Recipe
-from helpers.packing import Windows, fill_rows, pack, special_ids
+from helpers.encoder.packing import Windows, fill_rows, pack, special_ids
 
 IGNORED = -100  # the target that torch's cross-entropy leaves out
 
@@ -36,7 +36,7 @@ class Update:
         """
         import torch
 
-        from helpers.encoder import Reading
+        from helpers.encoder.vectors import Reading
 
         reading = Reading.of(self.chosen, *self.input_ids.shape)
         extra = (0, -len(self.targets) % multiple)

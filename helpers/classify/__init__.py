@@ -7,7 +7,7 @@ _HOMES = {
     "recipes": ("Recipe", "PAPER", "STRONG", "recipe_for"),
     "inputs": ("Encoded", "check_task", "encode"),
     "model": ("Classifier", "new_classifier", "save_classifier", "load_classifier", "predict"),
-    "training": ("Result", "fine_tune", "evaluate"),
+    "loop": ("Result", "fine_tune", "evaluate"),
     "baseline": ("tfidf_baseline",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

@@ -18,7 +18,7 @@ def tfidf_baseline(task, *, seed: int = 0):
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
 
-    from helpers.classify.training import Result
+    from helpers.classify.loop import Result
 
     start = time.perf_counter()
     check_task(task)

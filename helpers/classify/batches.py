@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from helpers import compute, packing
+from helpers import compute
+from helpers.encoder import packing
 
 TOKENS_A_SCORING_BATCH = 8192
 # Attention costs a token as much as all else when its row is about this long (measured at widths 128 and 256).

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from helpers.encoder.packing import Windows, tokenize
 from helpers.errors import UserError
-from helpers.packing import Windows, tokenize
 
 SPLITS = ("train", "dev", "test")
 ENCODED_TASKS_KEPT = 16

@@ -1,7 +1,6 @@
 """The paper's classifier on any Hugging Face encoder; saving it, loading it, predicting with it."""
 
 import copy
-import functools
 import inspect
 import json
 import os
@@ -14,15 +13,15 @@ import pandas as pd
 import torch
 from torch import nn
 
-from helpers import compute, packing
+from helpers import compute
 from helpers.classify.batches import Batch, batches_for_scoring
 from helpers.classify.inputs import text_windows
-from helpers.dropout import replace_dropout
-from helpers.encoder import Reading, is_bert_like, read_vectors
+from helpers.encoder import packing
+from helpers.encoder.dropout import replace_dropout
+from helpers.encoder.load import encoder_of, packs_windows
+from helpers.encoder.vectors import Reading, is_bert_like, read_vectors
 from helpers.errors import UserError
-from helpers.models import resolve_model
 
-CHECKPOINTS_KEPT = 3
 _FILE = "classifier.json"
 
 
@@ -63,31 +62,6 @@ def first_vectors(encoder, batch: Batch) -> torch.Tensor:
     return read_vectors(encoder, *inputs, reading, low, masked=not bool((batch.segments == 1).all()))
 
 
-def packs_windows(encoder) -> bool:
-    """Whether texts that share a row get the vectors they get alone: tried on two short ones.
-
-    True for RoBERTa, BERT and their kin; where it is False each text gets a row of its own.
-    """
-    if "position_ids" not in inspect.signature(encoder.forward).parameters:
-        return False
-    training = encoder.training
-    encoder.eval()
-    ids = torch.arange(5, 17, device=encoder.device) % encoder.config.vocab_size
-    start = packing.position_offset(encoder)
-    inside = torch.arange(6, device=encoder.device) + start
-    segments = torch.arange(12, device=encoder.device)[None] // 6 + 1
-    try:
-        with torch.inference_mode():
-            alone = encoder(input_ids=ids.view(2, 6)).last_hidden_state
-            mask = packing.attention_mask(segments, torch.float32)
-            together = encoder(input_ids=ids[None], position_ids=inside.repeat(2)[None], attention_mask=mask)
-    except (RuntimeError, ValueError, IndexError):
-        return False
-    finally:
-        encoder.train(training)
-    return torch.allclose(together.last_hidden_state.view(alone.shape), alone, atol=1e-3)
-
-
 def new_classifier(model: str | Path, labels: Sequence[str], max_length: int = 512, dropout: float = 0.1):
     """A classifier with the weights of `model` and a new, randomly drawn head.
 
@@ -97,67 +71,6 @@ def new_classifier(model: str | Path, labels: Sequence[str], max_length: int = 5
     encoder, tokenizer = encoder_of(model)
     longest = packing.longest_sequence(encoder) or max_length
     return Classifier(copy.deepcopy(encoder), tokenizer, labels, min(max_length, longest), dropout)
-
-
-def encoder_of(model: str | Path):
-    """Encoder without its pooler, and tokenizer, of a model; read once a process, so not to be changed.
-
-    Raises UserError where there is no such model or some encoder weights are missing.
-    """
-    return _checkpoint(*_stamp(model))
-
-
-def _stamp(model) -> tuple[str, float]:
-    """Name of a model, and when its weights were last written, so that a rewritten folder is read again."""
-    source = resolve_model(model)
-    weights = Path(source) / "model.safetensors"
-    return source, weights.stat().st_mtime if weights.exists() else 0.0
-
-
-@functools.lru_cache(maxsize=CHECKPOINTS_KEPT)
-def _checkpoint(model: str, _written: float):
-    from transformers import MODEL_MAPPING, AutoConfig, AutoModel, AutoTokenizer
-
-    try:
-        config = AutoConfig.from_pretrained(model)
-        pooler = "add_pooling_layer" in inspect.signature(MODEL_MAPPING[type(config)].__init__).parameters
-        with _quiet():
-            encoder, report = AutoModel.from_pretrained(
-                model,
-                dtype=torch.float32,
-                use_safetensors=True,
-                output_loading_info=True,
-                **({"add_pooling_layer": False} if pooler else {}),
-            )
-        tokenizer = AutoTokenizer.from_pretrained(model, use_fast=True)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"model {model!r}: no encoder with a tokenizer could be read there ({reason}).") from None
-    if report["missing_keys"]:
-        raise UserError(
-            f"model {model!r}: {len(report['missing_keys'])} encoder weights are missing, "
-            f"{sorted(report['missing_keys'])[0]!r} among them; expected a whole Hugging Face checkpoint."
-        )
-    if not getattr(tokenizer, "is_fast", False) or packing.special_ids(tokenizer)[0] is None:
-        raise UserError(f"model {model!r}: expected a fast tokenizer with <s> or [CLS].")
-    return encoder, tokenizer
-
-
-class _quiet:
-    """Transformers reports the language-model head as unused at every load; here that is expected."""
-
-    def __enter__(self):
-        from transformers.utils import logging
-
-        self.logging, self.level = logging, logging.get_verbosity()
-        self.bars = logging.is_progress_bar_enabled()
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
-
-    def __exit__(self, *_):
-        self.logging.set_verbosity(self.level)
-        if self.bars:
-            self.logging.enable_progress_bar()
 
 
 def save_classifier(model: Classifier, folder: str | Path) -> Path:

@@ -1,10 +1,6 @@
-"""Running things: jobs on cores or a cluster, the notebooks in order, the report, the `dsp` command."""
+"""Running things: the notebooks in order, the report, the `dsp` command."""
 
 _HOME = {
-    "executor": "executors",
-    "run_jobs": "executors",
-    "JobsFailed": "executors",
-    "Failure": "executors",
     "run_notebooks": "runner",
     "write_report": "report",
     "write_results_markdown": "report",

@@ -24,8 +24,8 @@ from helpers import paths, store
 from helpers.compute import versions
 from helpers.config import Config, make_config
 from helpers.errors import UserError
+from helpers.jobs import duration
 from helpers.run import notebooks
-from helpers.run.executors import duration
 
 LINE_EVERY = 60.0  # seconds between lines about a running notebook where the output is a file
 _OWN = ("notebooks", "logs", ".scratch")  # the runner's own folders in a run

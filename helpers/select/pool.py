@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from helpers.compute import Meter
 from helpers.errors import UserError
 from helpers.select.exclusion import holds_any
-from helpers.select.measure import Meter
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def embedding(
     """Cosine of the base model's last hidden states, mean over tokens; `model` is its folder or name."""
     if not model:
         raise UserError("selector 'embedding' needs the base model: pass model='its folder or name'.")
-    from helpers.select.encoder import mean_pooled
+    from helpers.encoder.pooled import mean_pooled
 
     queries, vectors = (mean_pooled(texts, model, max_length, batch_size) for texts in (task, pool))
     indices, similarities = deepen(

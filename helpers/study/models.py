@@ -5,8 +5,8 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
+from helpers.encoder.named import has_masked_lm_head, resolve_model
 from helpers.errors import UserError
-from helpers.models import has_masked_lm_head, resolve_model
 from helpers.results.records import split_selection
 from helpers.store import fingerprint
 from helpers.study.corpora import Corpora

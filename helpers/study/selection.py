@@ -49,8 +49,8 @@ def vampire_step(study, task: str) -> Step:
 
 
 def make_vampire(folder: Path, pool: str, task: str, epochs: int, seed: int) -> None:
+    from helpers.compute import Meter
     from helpers.select import Vampire, save_vampire
-    from helpers.select.measure import Meter
 
     with Meter() as meter:
         model = Vampire.fit([*Lines(pool), *Lines(task)], epochs=epochs, seed=seed, log=logger(folder))

@@ -167,7 +167,7 @@ class Study:
         tasks, methods and seeds only. Paper: Tables 3, 5, 6, 8.
         """
         tasks = self.tasks if tasks is None else tasks
-        from helpers.run.executors import JobsFailed
+        from helpers.jobs import JobsFailed
 
         failure = None
         try:
@@ -239,14 +239,14 @@ class Study:
     @functools.cached_property
     def _executor(self):
         from helpers import compute
-        from helpers.run.executors import executor
+        from helpers.jobs import executor
 
         # Jobs on one GPU would only share it, and its memory.
         return executor(self.config.workers or (1 if compute.device().type == "cuda" else 0))
 
     def carry_out(self, wanted: Iterable[Step], what: str) -> None:
         """Make the steps that are not in the store, as jobs. Raises JobsFailed after all have run."""
-        from helpers.run.executors import InProcess, JobsFailed, run_jobs
+        from helpers.jobs import InProcess, JobsFailed, run_jobs
 
         unique = {step.digest: step for step in wanted}
         missing = [step for step in unique.values() if not self.store.find(step.kind, step.parts)]
@@ -283,7 +283,7 @@ class Study:
 
     def make_models(self, models: Sequence[Model]) -> None:
         """Parents before children; models of one generation side by side. Failures are raised at the end."""
-        from helpers.run.executors import JobsFailed
+        from helpers.jobs import JobsFailed
 
         todo = {m.key: m for model in models for m in _lineage(model) if m.step}
         failure = None

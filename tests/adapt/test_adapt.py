@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 
 from helpers.adapt import Recipe, adapt, load_masked_lm, loss_interval, loss_matrix, masked_lm_loss
 from helpers.adapt.batches import Vocabulary, full_sentences, mask_rows, updates
-from helpers.adapt.model import MaskedLogits
+from helpers.encoder.masked_lm import MaskedLogits
+from helpers.encoder.packing import position_offset, tokenize
 from helpers.errors import UserError
-from helpers.packing import position_offset, tokenize
 
 RECIPE = Recipe("test", learning_rate=1e-3, batch_size=16, steps=12, max_length=32)
 
@@ -197,7 +197,7 @@ def test_a_model_that_is_no_masked_lm_is_refused_in_one_line(tmp_path):
 def test_an_encoder_without_a_head_gets_one_fitted_and_says_so(tiny, texts, tmp_path, monkeypatch):
     from transformers import AutoTokenizer, RobertaModel
 
-    from helpers.adapt import engine
+    from helpers.adapt import loop as engine
 
     RobertaModel.from_pretrained(tiny, add_pooling_layer=False).save_pretrained(tmp_path / "encoder")
     AutoTokenizer.from_pretrained(tiny).save_pretrained(tmp_path / "encoder")

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from helpers.classify import check_task, encode, fine_tune, tfidf_baseline
-from helpers.classify.model import encoder_of
+from helpers.encoder.load import encoder_of
 from helpers.errors import UserError
 
 

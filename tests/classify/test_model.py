@@ -8,8 +8,8 @@ import torch
 from helpers.classify import fine_tune, load_classifier, new_classifier, predict, save_classifier
 from helpers.classify.batches import Layout, batches_for_scoring, cheapest_rows, training_order
 from helpers.classify.model import packs_windows, score_windows
+from helpers.encoder.packing import tokenize
 from helpers.errors import UserError
-from helpers.packing import tokenize
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from helpers.classify import PAPER, STRONG, recipe_for
-from helpers.classify.training import make_optimizer
+from helpers.classify.loop import make_optimizer
 from helpers.config import make_config
 
 

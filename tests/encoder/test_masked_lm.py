@@ -6,10 +6,10 @@ import torch
 import transformers
 
 from helpers.adapt.batches import Vocabulary, mask_rows
-from helpers.adapt.engine import can_compile
-from helpers.adapt.model import MaskedLoss
+from helpers.adapt.loop import can_compile
 from helpers.adapt.recipe import Recipe
-from helpers.packing import Windows, position_offset
+from helpers.encoder.masked_lm import MaskedLoss
+from helpers.encoder.packing import Windows, position_offset
 
 SIZES = dict(
     vocab_size=60, hidden_size=16, intermediate_size=32, num_hidden_layers=3, num_attention_heads=2, pad_token_id=1,

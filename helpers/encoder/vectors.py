@@ -56,8 +56,8 @@ def read_vectors(encoder, input_ids, position_ids, segments, reading: Reading, l
     """[n, width] fp32 vectors of the last layer at the cells of `reading`.
 
     encoder: a BERT-like model of transformers. input_ids, position_ids, segments: [rows, length] of packed windows,
-    see helpers.packing. reading: as tensors. low: dtype of products and attention. masked: False says that every row
-    is one window without padding, so nothing is masked.
+    see helpers.encoder.packing. reading: as tensors. low: dtype of products and attention. masked: False says that
+    every row is one window without padding, so nothing is masked.
     """
     hidden = _embed(encoder.embeddings, input_ids, position_ids)
     together = segments[:, None, :, None] == segments[:, None, None, :] if masked else None

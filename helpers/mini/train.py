@@ -1,4 +1,4 @@
-"""Making `mini`, the small RoBERTa that comes with this package: `python -m helpers.adapt.mini --texts FILE`.
+"""Making `mini`, the small RoBERTa that comes with this package: `python -m helpers.mini.train --texts FILE`.
 
 A transformer started from small random numbers predicts word frequencies alone for its first millions of
 tokens, because attention must find out where its neighbours are before anything can be learnt from them.
@@ -24,15 +24,14 @@ import torch
 import typer
 
 from helpers.adapt import processes
-from helpers.adapt.engine import adapt
+from helpers.adapt.loop import adapt
 from helpers.adapt.loss import loss_interval, masked_lm_loss
 from helpers.adapt.recipe import Recipe
-from helpers.models import resolve_model
-from helpers.packing import Windows, tokenize
-from helpers.paths import MODELS
+from helpers.encoder.named import resolve_model
+from helpers.encoder.packing import Windows, tokenize
+from helpers.mini.shape import HEADS, LAYERS, VOCABULARY, WIDTH
+from helpers.paths import MINI
 
-VOCABULARY = 8192
-LAYERS, WIDTH, HEADS = 4, 192, 6
 POSITION_WIDTH = 32  # dimensions that carry the position at the start; the others carry the word
 SCALE = 0.04  # size of an embedding's entries; the first LayerNorm brings them to 1
 SHARPNESS = 2.0  # queries and keys of a head that looks at a distance: 4x this in its logit, over sqrt(32)
@@ -159,14 +158,14 @@ def heldout_losses(model: str | Path, text: pd.DataFrame) -> list[dict]:
 
 def main(
     texts: Annotated[Path, typer.Option(help="general text, JSON lines with `text` and, if you have it, `src`")],
-    output: Annotated[Path, typer.Option(help="the Hugging Face folder to make")] = MODELS / "mini",
+    output: Annotated[Path, typer.Option(help="the Hugging Face folder to make")] = MINI,
     work: Annotated[Path, typer.Option(help="where training state lies; the same call resumes")] = Path("mini-work"),
     start: Annotated[str, typer.Option(help="go on from this model, mini for one; empty: a new one")] = "",
     steps: Annotated[int, typer.Option(help="updates")] = RECIPE.steps,
     learning_rate: Annotated[float, typer.Option(help="peak learning rate")] = RECIPE.learning_rate,
 ) -> None:
     """Train `mini` from text alone, or train it on as a further stage, resumable, and write its model card."""
-    from helpers.adapt import mini_card
+    from helpers.mini import card
 
     text = read_general_text(texts)
     train = text.loc[~text["heldout"], "text"].tolist()
@@ -175,7 +174,7 @@ def main(
         _make_initial(start, train, initial)
     group.wait()
     recipe = replace(RECIPE, steps=steps, learning_rate=learning_rate)
-    earlier = mini_card.read_stages(initial)
+    earlier = card.read_stages(initial)
     # a seed of its own for every stage, or it would meet the masks of the one before
     adapted = adapt(initial, train, recipe, work / "trained", seed=len(earlier),
                     log=functools.partial(print, flush=True))  # fmt: skip
@@ -186,8 +185,8 @@ def main(
     for file in adapted.path.iterdir():
         if file.is_file() and file.name != "adaptation.json":
             shutil.copy(file, output / file.name)
-    stage = mini_card.stage(recipe, adapted.summary, adapted.history, heldout_losses(adapted.path, text))
-    mini_card.write(output, [*earlier, stage])
+    stage = card.stage(recipe, adapted.summary, adapted.history, heldout_losses(adapted.path, text))
+    card.write(output, [*earlier, stage])
     print(f"wrote {output}")
 
 

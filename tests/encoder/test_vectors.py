@@ -5,8 +5,8 @@ import transformers
 
 from helpers.classify.batches import Layout
 from helpers.classify.model import first_vectors
-from helpers.encoder import Reading
-from helpers.packing import Windows
+from helpers.encoder.packing import Windows
+from helpers.encoder.vectors import Reading
 
 SIZES = dict(
     vocab_size=60, hidden_size=16, intermediate_size=32, num_hidden_layers=3, num_attention_heads=2,

@@ -5,8 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.adapt import mini, mini_card
-from helpers.adapt.mini import heldout_losses, read_general_text
+from helpers.mini import card as mini_card
+from helpers.mini import train as mini
+from helpers.mini.train import heldout_losses, read_general_text
 
 SUMMARY = {
     "documents": 98, "corpus_tokens": 1000, "steps": 10, "tokens": 2_000_000, "epochs": 2.0, "seconds": 60.0,

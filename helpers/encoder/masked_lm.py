@@ -7,11 +7,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from helpers import compute
-from helpers.dropout import replace_dropout
-from helpers.encoder import Reading, is_bert_like, read_vectors
+from helpers.encoder.dropout import replace_dropout
+from helpers.encoder.named import resolve_model
+from helpers.encoder.packing import attention_mask, longest_sequence
+from helpers.encoder.vectors import Reading, is_bert_like, read_vectors
 from helpers.errors import UserError
-from helpers.models import resolve_model
-from helpers.packing import attention_mask, longest_sequence
 
 
 def attention_kind() -> str:

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.adapt import mini
-from helpers.packing import Windows
+from helpers.encoder.packing import Windows
+from helpers.mini import train as mini
 
 
 @pytest.fixture(scope="module")

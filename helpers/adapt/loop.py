@@ -14,10 +14,10 @@ import torch
 from helpers import compute
 from helpers.adapt import processes
 from helpers.adapt.batches import Update, Vocabulary, full_sentences, updates
-from helpers.adapt.model import MaskedLoss, check_length, load_masked_lm
 from helpers.adapt.recipe import Recipe
+from helpers.encoder.masked_lm import MaskedLoss, check_length, load_masked_lm
+from helpers.encoder.packing import position_offset, tokenize
 from helpers.errors import UserError
-from helpers.packing import position_offset, tokenize
 
 SHAPE = 64  # masked tokens of a piece are filled up to a multiple of this
 CURVE_POINTS = 40  # rows of a run's history

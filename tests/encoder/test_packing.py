@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.packing import Windows, attention_mask, fill_rows, pack
+from helpers.encoder.packing import Windows, attention_mask, fill_rows, pack
 
 
 def windows_of(lengths):
@@ -56,7 +56,7 @@ def test_long_documents_become_windows_and_nothing_is_lost(tmp_path):
     from tokenizers import ByteLevelBPETokenizer
     from transformers import RobertaTokenizerFast
 
-    from helpers.packing import tokenize
+    from helpers.encoder.packing import tokenize
 
     bpe = ByteLevelBPETokenizer()
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]

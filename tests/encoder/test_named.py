@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from helpers import models, paths
+from helpers import paths
+from helpers.encoder import named as models
 from helpers.errors import UserError
 
 
@@ -28,7 +29,7 @@ def wheel(tmp_path, monkeypatch):
 
 
 def test_names_stand_for_folders_and_others_for_themselves():
-    assert models.resolve_model("mini") == str(paths.MODELS / "mini")
+    assert models.resolve_model("mini") == str(paths.MINI)
     assert (
         models.resolve_model("roberta-base") == "roberta-base"
         and models.resolve_model("/some/folder") == "/some/folder"

@@ -14,7 +14,7 @@ def mean_pooled(texts: Sequence[str], model: str, max_length: int = 128, batch_s
     """
     import torch
 
-    from helpers.classify.model import encoder_of
+    from helpers.encoder.load import encoder_of
 
     device = compute.device()
     network, tokenizer = encoder_of(model)

@@ -1,0 +1,1 @@
+"""`mini`, the bundled base model: how it was made, its card, its weights."""
