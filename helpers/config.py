@@ -3,13 +3,11 @@
 A preset sets how much is computed, never what: notebooks, command line and tests share this table.
 """
 
-import difflib
-import json
 from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from helpers.errors import UserError
+from helpers.errors import UserError, nearest
 
 DOMAINS = ("biomed", "cs", "news", "reviews")
 SAMPLE_TASKS = ("rct_nlm", "arxiv_cs", "bbc", "imdb_sample")
@@ -113,12 +111,6 @@ PRESETS: dict[str, dict] = {
 }  # fmt: skip
 
 
-def nearest(word: str, valid) -> str:
-    """' Did you mean X?' for the valid word closest to `word`, or an empty string."""
-    close = difflib.get_close_matches(word, list(valid), n=1)
-    return f" Did you mean {close[0]}?" if close else ""
-
-
 def make_config(preset: str = "demo", overrides: Mapping | None = None) -> Config:
     """The preset's configuration with overrides applied.
 
@@ -145,8 +137,3 @@ def make_config(preset: str = "demo", overrides: Mapping | None = None) -> Confi
         name = str(first["loc"][0]).upper()
         hint = Config.model_fields[name.lower()].description
         raise UserError(f"parameter {name}={first['input']!r}: {first['msg']} ({hint})") from None
-
-
-def canonical_json(value) -> str:
-    """JSON with sorted keys and no spaces: equal values give equal text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

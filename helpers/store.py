@@ -5,13 +5,11 @@ root/<kind>/.partial-<key>/      where they are being made; kept when the maker 
 root/<kind>/.<key>.lock          held while one is made
 """
 
-import dataclasses
-import hashlib
 import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,97 +17,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from helpers.compute import versions
-from helpers.config import canonical_json
 from helpers.errors import UserError
+from helpers.hashing import MANIFEST, checksum, files_of, key, plain
 from helpers.paths import cache_dir
-
-MANIFEST = "manifest.json"
-
-# Identity, size and times of a file -> SHA-256: within one process an unchanged file is read once.
-_checksums: dict[tuple[int, ...], str] = {}
-
-
-def key(recipe: Mapping) -> str:
-    """24 hex digits that name `recipe`: equal content gives equal keys in any process on any machine.
-
-    recipe: plain data (text, numbers, lists, mappings, dataclasses, NumPy scalars). Put in what is computed
-    (settings, fingerprints of inputs, seed, version of the step), never device, workers or paths.
-    Raises TypeError for values that have no canonical form.
-    """
-    return hashlib.sha256(canonical_json(_plain(recipe)).encode()).hexdigest()[:24]
-
-
-def _plain(value):
-    if value is None or isinstance(value, (str, bool, int, float)):
-        return value
-    if isinstance(value, Mapping):
-        return {str(name): _plain(part) for name, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(part) for part in value]
-    if isinstance(value, (set, frozenset)):
-        return sorted(_plain(part) for part in value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _plain({field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
-    if hasattr(value, "model_dump"):
-        return _plain(value.model_dump())
-    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
-        return _plain(value.item())
-    raise TypeError(f"a recipe holds plain data, not {type(value).__name__} {value!r}")
-
-
-def fingerprint(content) -> str:
-    """24 hex digits of content: a file or folder (Path), a DataFrame, or an iterable of texts in their order.
-
-    A folder counts by its files' names and bytes, its store manifest left out, so a copy of an artifact has
-    the fingerprint of the original. A DataFrame counts by column names and values, not by its index.
-    Raises UserError when a path does not exist, TypeError when an item is not text.
-    """
-    digest = hashlib.sha256()
-    if isinstance(content, str | os.PathLike):
-        _add_path(digest, Path(content))
-    elif hasattr(content, "columns"):
-        for column in content.columns:
-            _add_texts(digest, [str(column)])
-            _add_texts(digest, (repr(value) for value in content[column].tolist()))
-    else:
-        _add_texts(digest, content)
-    return digest.hexdigest()[:24]
-
-
-def _add_texts(digest, texts: Iterable[str]) -> None:
-    for text in texts:
-        if not isinstance(text, str):
-            raise TypeError(f"expected text, not {type(text).__name__}")
-        data = text.encode("utf-8", "surrogatepass")
-        digest.update(len(data).to_bytes(8, "little"))
-        digest.update(data)
-    digest.update(b"\xff" * 8)  # ends a list: no text is that long
-
-
-def _add_path(digest, path: Path) -> None:
-    if not path.exists():
-        raise UserError(f"{path}: there is no such file or folder")
-    if path.is_file():
-        digest.update(_checksum(path).encode())
-        return
-    for file, name in _files(path):
-        if name != MANIFEST:
-            _add_texts(digest, [name, _checksum(file)])
-
-
-def _files(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Every file under `folder` with its relative name, in name order."""
-    for name in sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()):
-        yield folder / name, name
-
-
-def _checksum(path: Path) -> str:
-    status = path.stat()
-    stamp = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    if stamp not in _checksums:
-        with open(path, "rb") as file:
-            _checksums[stamp] = hashlib.file_digest(file, "sha256").hexdigest()
-    return _checksums[stamp]
 
 
 class Store:
@@ -160,7 +70,7 @@ class Store:
                 continue
             whole = (folder / MANIFEST).exists() and not folder.name.startswith(".")
             known = self.manifest(folder) if whole else {}
-            size = sum(file.stat().st_size for file, _ in _files(folder))
+            size = sum(file.stat().st_size for file, _ in files_of(folder))
             rows.append(
                 {
                     "kind": folder.parent.name,
@@ -187,7 +97,7 @@ class Store:
                 continue
             try:
                 with self._lock(folder.parent.name, folder.name.rpartition("-")[2]).acquire(timeout=0):
-                    freed += sum(file.stat().st_size for file, _ in _files(folder))
+                    freed += sum(file.stat().st_size for file, _ in files_of(folder))
                     self._remove(folder)
             except Timeout:
                 continue
@@ -225,9 +135,9 @@ class Store:
         except (ValueError, KeyError, TypeError):
             self.log(f"{folder}: its manifest is damaged, making it again")
             return False
-        for name, checksum in files.items():
+        for name, expected in files.items():
             path = folder / name
-            if not path.is_file() or _checksum(path) != checksum:
+            if not path.is_file() or checksum(path) != expected:
                 self.log(f"{path}: missing or damaged, making the artifact again")
                 return False
         return True
@@ -249,11 +159,11 @@ class Store:
         manifest = {
             "kind": kind,
             "key": folder.name,
-            "recipe": _plain(recipe),
+            "recipe": plain(recipe),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - start, 3),
             "versions": versions(),
-            "files": {name: _checksum(file) for file, name in _files(work)},
+            "files": {name: checksum(file) for file, name in files_of(work)},
         }
         aside = work / f"{MANIFEST}.new"
         aside.write_text(json.dumps(manifest, indent=1, ensure_ascii=False), "utf-8")

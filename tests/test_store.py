@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.errors import UserError
-from helpers.store import Store, fingerprint, key
+from helpers.hashing import fingerprint, key
+from helpers.store import Store
 
 RECIPE = {"step": "adapt", "seed": 0}
 plain = st.recursive(

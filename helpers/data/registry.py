@@ -5,8 +5,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from helpers.config import nearest
-from helpers.errors import UserError
+from helpers.errors import UserError, nearest
 
 METRICS = ("micro_f1", "macro_f1")
 

@@ -3,10 +3,9 @@
 import os
 from pathlib import Path
 
-from helpers.config import nearest
 from helpers.data import jsonl
 from helpers.data.registry import TASKS, TaskSpec
-from helpers.errors import UserError
+from helpers.errors import UserError, nearest
 from helpers.paths import cache_dir
 
 SPLITS = ("train", "dev", "test")

@@ -6,9 +6,9 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from helpers.config import Config, make_config, nearest
+from helpers.config import Config, make_config
 from helpers.data import domain_spec, task_spec
-from helpers.errors import UserError
+from helpers.errors import UserError, nearest
 from helpers.paths import project_root
 
 

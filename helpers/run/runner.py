@@ -20,7 +20,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from helpers import paths, store
+from helpers import hashing, paths
 from helpers.compute import versions
 from helpers.config import Config, make_config
 from helpers.errors import UserError
@@ -121,12 +121,12 @@ class Step:
             "parameters": self.parameters,
             "gathered": self._gathered(own_files) if self.gathers else None,
         }
-        return store.key(recipe)
+        return hashing.key(recipe)
 
     def _gathered(self, own_files: Sequence[str]) -> dict:
         files = [file for part in ("tables", "records") for file in (self.run / part).rglob("*") if file.is_file()]
         names = {file.relative_to(self.run).as_posix(): file for file in files}
-        return {name: store.fingerprint(file) for name, file in sorted(names.items()) if name not in own_files}
+        return {name: hashing.fingerprint(file) for name, file in sorted(names.items()) if name not in own_files}
 
     def found(self) -> Outcome | None:
         """The earlier outcome, if the notebook ended well then and running it again would change nothing."""
@@ -235,7 +235,7 @@ def _content(package: Path) -> str:
     digest = hashlib.sha256()
     for file in sorted(package.rglob("*")):
         if file.is_file() and "__pycache__" not in file.parts:
-            digest.update(f"{file.relative_to(package).as_posix()}\0{store.fingerprint(file)}\0".encode())
+            digest.update(f"{file.relative_to(package).as_posix()}\0{hashing.fingerprint(file)}\0".encode())
     return digest.hexdigest()
 
 

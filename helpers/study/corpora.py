@@ -10,7 +10,8 @@ import numpy as np
 
 from helpers.config import Config
 from helpers.errors import UserError
-from helpers.store import Store, fingerprint
+from helpers.hashing import fingerprint
+from helpers.store import Store
 from helpers.study.steps import Lines, Step, make_step, read_json, write_json, write_lines
 
 HELDOUT_SHARE = 0.05  # of a domain's documents, never trained on

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from helpers.encoder.named import has_masked_lm_head, resolve_model
 from helpers.errors import UserError
+from helpers.hashing import fingerprint
 from helpers.results.records import split_selection
-from helpers.store import fingerprint
 from helpers.study.corpora import Corpora
 from helpers.study.steps import Lines, Step, read_json
 
@@ -118,7 +118,7 @@ class Models:
             return self.tapt(task, self.dapt(domain) if method.startswith("dapt") else None, unlabeled=True)
         if selected := split_selection(method):
             return self.selected_tapt(task, *selected)
-        from helpers.config import nearest
+        from helpers.errors import nearest
 
         raise UserError(f"method {method!r}: expected one of {', '.join(METHODS)}.{nearest(method, METHODS)}")
 

@@ -37,7 +37,7 @@ class Step:
     @property
     def digest(self) -> str:
         """Name of the artifact's folder in the store."""
-        from helpers.store import key
+        from helpers.hashing import key
 
         return key(self.parts)
 

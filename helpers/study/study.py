@@ -9,10 +9,11 @@ from pathlib import Path
 import pandas as pd
 
 from helpers import paths
-from helpers.config import Config, make_config, nearest
-from helpers.errors import UserError
+from helpers.config import Config, make_config
+from helpers.errors import UserError, nearest
+from helpers.hashing import MANIFEST
 from helpers.results.records import split_selection
-from helpers.store import MANIFEST, Store
+from helpers.store import Store
 from helpers.study import grid, measures, selection
 from helpers.study.corpora import Corpora
 from helpers.study.models import Model, Models
