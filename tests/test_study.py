@@ -11,15 +11,13 @@ import pandas as pd
 import pytest
 from transformers import AutoTokenizer
 
-from helpers.config import PRESETS
+from helpers.config import PRESETS, Config
 from helpers.errors import UserError
 from helpers.paths import MINI
 from helpers.results import split_selection
-from helpers.study import Study, environment, parameters
-from helpers.study import steps as steps_module
-from helpers.study.corpora import thin
-from helpers.study.models import resolve_base
-from helpers.study.steps import Lines, shuffled_words, write_lines
+from helpers.study import Study, environment, makers, parameters, views
+from helpers.study.steps import makes
+from helpers.study.texts import Lines, Thinned, distinct_sentences, shuffled_words, write_lines
 
 WORDS = {
     "biomed": "cells protein dose trial tumour kinase serum assay mice lesion".split(),
@@ -89,20 +87,29 @@ def made(monkeypatch):
     """Training replaced by files: a list of what was made, in order."""
     log = []
 
-    def model(folder, model, texts, limit, shuffle, recipe, seed):
-        log.append(("model", model, tuple(Lines(texts, limit)), shuffle))
+    @makes(version=1)
+    def model(folder, recipe, base_path, texts, documents=0, shuffle=False, selected=None, parent=None, **rest):
+        """Adaptation: replaced."""
+        whole = texts / "train.jsonl"
+        source = list(makers.Thinned(Lines(whole if whole.exists() else texts / "texts.jsonl"), documents))
+        source += list(Lines(selected / "texts.jsonl")) if selected else []
+        log.append(("model", str(parent or base_path), tuple(source), shuffle))
         (folder / "config.json").write_text("{}")
         summary = dict(steps=3, epochs=1.0, documents=5, tokens=50, bytes=300, seconds=1.0)
         (folder / "summary.json").write_text(json.dumps(summary))
         pd.DataFrame({"step": [1, 3], "loss": [3.0, 2.0]}).to_csv(folder / "history.csv", index=False)
 
-    def losses(folder, model, texts, max_length):
-        log.append(("losses", model, tuple(Lines(texts))))
+    @makes(version=1)
+    def losses(folder, sample, base_path, model=None, **rest):
+        """Held-out loss: replaced."""
+        log.append(("losses", str(model or base_path), sample))
         table = pd.DataFrame({"document": [0, 1], "loss": [1.0, 2.0], "masked_tokens": [3, 4]})
         table.to_csv(folder / "losses.csv", index=False)
 
-    def record(folder, task, source, model, recipe, seed):
-        log.append(("record", task, model, seed))
+    @makes(version=1)
+    def record(folder, name, seed, base_path, model=None, **rest):
+        """Fine-tuning: replaced."""
+        log.append(("record", name, str(model or base_path), seed))
         scores = {"macro_f1": 1.0, "micro_f1": 1.0, "accuracy": 1.0, "per_class": {}}
         gold = [0, 1, 2] * 4
         found = {
@@ -112,8 +119,8 @@ def made(monkeypatch):
         }  # fmt: skip
         (folder / "record.json").write_text(json.dumps(found))
 
-    for name, fake in (("make_model", model), ("make_losses", losses), ("make_record", record)):
-        monkeypatch.setattr(steps_module, name, fake)
+    for fake in (model, losses, record):
+        monkeypatch.setattr(makers, fake.__name__, fake)
     return log
 
 
@@ -166,8 +173,8 @@ def test_no_dev_or_test_text_reaches_an_adaptation_or_a_selection(open_study, ma
 
 
 def keys(study):
-    study.prepare_domains(["generic", "biomed", "cs"])
-    return {method: study.models.model(method, "chemprot").key for method in ("base", "dapt", "tapt", "dapt_tapt")}
+    found = {method: study.plan.model(method, "chemprot").key for method in ("dapt", "tapt", "dapt_tapt")}
+    return found | {"base": study.plan.base["base"]}
 
 
 def test_keys_leave_out_workers_paths_and_preset_names(open_study, base, root, tmp_path):
@@ -186,7 +193,7 @@ def test_keys_leave_out_workers_paths_and_preset_names(open_study, base, root, t
 @pytest.mark.parametrize(
     ("change", "changed"),
     [
-        ({"DAPT_STEPS": 13}, {"dapt", "dapt_tapt"}),
+        ({"DAPT_STEPS": 13}, {"dapt", "tapt", "dapt_tapt"}),  # TAPT reads DAPT's tokens at most
         ({"TAPT_EPOCHS": 5}, {"tapt", "dapt_tapt"}),
         ({"MAX_LENGTH": 32}, {"dapt", "tapt", "dapt_tapt"}),
         ({"SEEDS": 1}, set()),
@@ -196,6 +203,72 @@ def test_keys_leave_out_workers_paths_and_preset_names(open_study, base, root, t
 def test_keys_follow_what_is_computed(open_study, change, changed):
     before, after = keys(open_study()), keys(open_study(**change))
     assert {method for method in before if before[method] != after[method]} == changed
+
+
+ADAPTATION = {"model", "losses", "record"}  # what hangs on a checkpoint
+DOMAIN = {"domain", "task_text", "pool", "vampire", "selection", "quality", "overlap", "audit"} | ADAPTATION
+# Parameter -> another value, and the kinds of artifacts that may change with it; no other does.
+MAY_CHANGE = {
+    "preset": None, "tasks": None, "domains": None, "selection_tasks": None, "selectors": None, "neighbours": None,
+    "data_dir": None, "task_file": None, "domain_file": None,  # they name other steps; see the tests of their own
+    "base_model": None,
+    "output_dir": ("elsewhere", set()), "workers": (2, set()),
+    "seeds": (1, set()), "strong_seeds": (2, set()),  # more of the same kind, none changed
+    "max_train": (30, {"held", *DOMAIN}), "max_dev": (9, {"held", *DOMAIN}), "max_test": (9, {"held", *DOMAIN}),
+    "max_length": (32, ADAPTATION), "top_words": (77, {"overlap"}), "overlap_documents": (55, {"overlap"}),
+    "heldout_documents": (7, {"losses"}), "dapt_steps": (30, {"model", "losses", "record"}),
+    "dapt_batch": (8, ADAPTATION), "dapt_learning_rate": (1e-4, ADAPTATION), "tapt_epochs": (9, ADAPTATION),
+    "tapt_batch": (7, ADAPTATION), "tapt_learning_rate": (1e-5, ADAPTATION), "epochs": (1, {"record"}),
+    "learning_rate": (1e-5, {"record"}), "warmup": (0.2, {"record"}), "batch_size": (4, {"record"}),
+    "patience": (5, {"record"}), "pool_sentences": (60, {"pool", "vampire", "selection", "quality"} | ADAPTATION),
+    "vampire_epochs": (2, {"vampire", "selection", "quality"} | ADAPTATION),
+}  # fmt: skip
+
+
+def every_step(study):
+    """Name -> step, of all that a study of every method computes."""
+    steps = {"overlap": study.plan.overlap(), "audit": study.plan.audit("chemprot")}
+    methods = ("tfidf", "base", "dapt", "not_dapt", "shuffled_dapt", "tapt", "dapt_tapt", "transfer_tapt",
+               "vampire_2_tapt", "random_2_tapt")  # fmt: skip
+    for method in methods:
+        steps[f"record {method}"] = study.plan.record("chemprot", method, 0)
+        for number, step in enumerate(study._measured(method, "chemprot")):
+            steps[f"measured {method} {number}"] = step
+    named = dict(steps)
+    while steps:
+        name, step = steps.popitem()
+        reads = {f"{name} < {role}": read for role, read in step.reads.items()}
+        named |= reads
+        steps |= reads
+    return named
+
+
+@pytest.mark.parametrize("name", Config.model_fields)
+def test_what_each_parameter_may_change(open_study, name):
+    assert name in MAY_CHANGE, f"say in MAY_CHANGE which artifacts {name} may change"
+    if MAY_CHANGE[name] is None:
+        return
+    value, kinds = MAY_CHANGE[name]
+    before, after = every_step(open_study()), every_step(open_study(**{name.upper(): value}))
+    assert before.keys() == after.keys()
+    changed = {before[one].kind for one in before if before[one].key != after[one].key}
+    assert changed <= kinds and bool(changed) == bool(kinds)
+
+
+def test_the_length_of_dapt_changes_neither_figure_2_nor_the_pool(open_study):
+    short, long = open_study(DAPT_STEPS=1, DAPT_BATCH=8), open_study(DAPT_STEPS=30, DAPT_BATCH=8)
+    assert short.plan.overlap().key == long.plan.overlap().key
+    assert short.plan.pool("biomed").key == long.plan.pool("biomed").key
+    assert short.plan.dapt("biomed").key != long.plan.dapt("biomed").key
+
+
+def test_a_plan_computes_nothing(open_study, tmp_path):
+    study = open_study()
+    every_step(study)
+    assert not (tmp_path / "cache" / "store").exists()
+    planned = study.missing(["base", "dapt"], ["chemprot"])
+    assert planned.loc["record"].tolist() == [4, 4] and planned.loc["model"].tolist() == [1, 1]
+    assert not (tmp_path / "cache" / "store").exists()
 
 
 def test_the_base_models_weights_are_in_every_key(open_study, base):
@@ -208,18 +281,16 @@ def test_the_base_models_weights_are_in_every_key(open_study, base):
 
 def test_transfer_is_the_partners_own_tapt(open_study):
     study = open_study(TASKS="chemprot,sciie")
-    assert study.models.partner("chemprot") == "sciie"  # the paper's pair, RCT, cannot be had here
-    study.prepare_domains(["generic", "biomed", "cs"])
+    assert study.plan.partner("chemprot") == "sciie"  # the paper's pair, RCT, cannot be had here
     toy = Study.open(PRESET="smoke", BASE_MODEL=study.config.base_model, OUTPUT_DIR=study.config.output_dir)
-    toy.prepare_domains(["generic"])
-    assert toy.models.model("transfer_tapt", "toy_biomed").key == toy.models.model("tapt", "toy_cs").key
-    assert toy.transfer_pairs().loc["toy_biomed", ["partner", "pair"]].tolist() == ["toy_cs", "cross"]
+    assert toy.plan.model("transfer_tapt", "toy_biomed").key == toy.plan.model("tapt", "toy_cs").key
+    assert views.transfer_pairs(toy).loc["toy_biomed", ["partner", "pair"]].tolist() == ["toy_cs", "cross"]
 
 
 def test_not_dapt_is_dapt_on_the_papers_unrelated_domain(open_study):
     study = Study.open(PRESET="smoke", BASE_MODEL=open_study().config.base_model)
     pairs = {"toy_biomed": "reviews", "toy_cs": "news", "toy_news": "cs", "toy_reviews": "biomed"}
-    assert {task: study.models.unrelated_domain(task) for task in pairs} == pairs
+    assert {task: study.plan.unrelated_domain(task) for task in pairs} == pairs
 
 
 # Computed once -------------------------------------------------------------------------------------------
@@ -248,35 +319,37 @@ def test_a_base_without_a_head_gets_one_fitted_once_for_all(open_study, base, ma
     trained = [(Path(model).name, texts) for kind, model, texts, *_ in made if kind == "model"]
     assert [name == base.name for name, _ in trained] == [True, False, False]  # the head, then both on top of it
     assert set(trained[0][1]) <= set(study.domain_texts("generic")) and rows["head_fitted"].all()
-    assert study.models.model("base", "chemprot").path == str(base)  # fine-tuning starts from the encoder as it came
+    assert study.adapted("base", "chemprot") == base  # fine-tuning starts from the encoder as it came
 
 
 def test_tapt_reads_no_more_tokens_than_dapt(open_study):
-    study = open_study(TAPT_EPOCHS=1000, DAPT_STEPS=40, DAPT_BATCH=32, MAX_LENGTH=64)
-    recipe = study.models.model("tapt", "chemprot").step.inputs["recipe"]
-    tokens = sum(len(ids) for ids in AutoTokenizer.from_pretrained(MINI)(
-        study.corpora.tapt_texts("chemprot")).input_ids)  # fmt: skip
-    assert recipe["epochs"] * tokens <= 40 * 32 * 64 < (recipe["epochs"] + 1) * tokens
+    texts = open_study().task_texts("chemprot")
+    given = {"name": "tapt", "epochs": 1000, "batch_size": 32, "learning_rate": 0.0, "max_length": 64}
+    recipe = makers.tapt_recipe_within(given, texts, str(MINI), 40 * 32 * 64)
+    tokens = sum(len(ids) for ids in AutoTokenizer.from_pretrained(MINI)(texts).input_ids)
+    assert recipe.epochs * tokens <= 40 * 32 * 64 < (recipe.epochs + 1) * tokens
+    assert recipe.learning_rate == 1e-4 and recipe.batch_size == 32  # 0 keeps the paper's
 
 
 def test_shuffled_control_reads_the_same_text_by_the_same_recipe(open_study):
     study = open_study()
-    study.prepare_domains(["generic", "biomed"])
-    real, shuffled = (study.models.model(method, "chemprot").step for method in ("dapt", "shuffled_dapt"))
-    assert {name for name in real.key if real.key[name] != shuffled.key[name]} == {"shuffle"}
+    real, shuffled = (study.plan.model(method, "chemprot").recipe for method in ("dapt", "shuffled_dapt"))
+    assert shuffled == real | {"shuffle": True}
 
 
 def test_a_failed_adaptation_does_not_stop_the_others(open_study, made, monkeypatch):
-    works = steps_module.make_model
+    works = makers.model
 
-    def fails_when_shuffled(folder, **inputs):
-        if inputs["shuffle"]:
+    @makes(version=1)
+    def model(folder, **inputs):
+        """Adaptation: fails when shuffled."""
+        if inputs.get("shuffle"):
             raise RuntimeError("out of memory")
         works(folder, **inputs)
 
-    monkeypatch.setattr(steps_module, "make_model", fails_when_shuffled)
+    monkeypatch.setattr(makers, "model", model)
     study = open_study()
-    with pytest.raises(UserError, match="shuffled_dapt on biomed shuffled: RuntimeError: out of memory"):
+    with pytest.raises(UserError, match="shuffled DAPT on biomed: RuntimeError: out of memory"):
         study.fine_tune(["shuffled_dapt", "dapt", "dapt_tapt"], ["chemprot"])
     written = sorted(path.parent.name for path in (study.output / "records").rglob("seed-0.json"))
     assert written == ["dapt", "dapt_tapt"]
@@ -362,29 +435,36 @@ def test_shuffled_words_keep_each_texts_words():
     assert shuffled != texts and shuffled == list(shuffled_words(texts, 0)) != list(shuffled_words(texts, 1))
 
 
-def test_thin_keeps_a_random_share_by_content():
+def test_a_sample_is_spread_over_the_text_and_part_of_a_larger_one():
     texts = [f"text {number}" for number in range(5000)]
-    kept = list(thin(texts, 500))
+    kept = list(Thinned(texts, 500))
     assert len(kept) == 500 and set(kept) < set(texts)
     assert kept == sorted(kept, key=texts.index)
     assert sum(map(texts.index, kept)) / 500 == pytest.approx(2500, abs=200)  # 3 standard errors
-    assert set(thin(texts[::-1], 500)) == set(kept)
-    assert list(thin(texts, 6000)) == texts == list(thin(texts, 5000))
+    assert set(Thinned(texts[::-1], 500)) == set(kept) < set(Thinned(texts, 700))
+    assert list(Thinned(texts, 6000)) == texts == list(Thinned(texts, 5000)) == list(Thinned(texts, 0))
+
+
+def test_a_pool_is_distinct_sentences_from_all_over_the_documents():
+    documents = [f"The first document number {n} says this. And it says one more thing {n}." for n in range(400)]
+    documents += ["THE FIRST document, number 7, says this."]  # a repeat, case and punctuation aside
+    every = list(distinct_sentences(documents, 10_000))
+    assert len(every) == 800
+    some = list(distinct_sentences(documents, 200))
+    assert len(some) == 200 and some == [one for one in every if one in set(some)]
+    places = [every.index(one) for one in some]
+    assert sum(places) / 200 == pytest.approx(400, abs=50) and max(places) > 700
+    assert set(distinct_sentences(documents, 50)) < set(some)
 
 
 def test_write_lines_counts_and_reads_back(tmp_path):
     texts = ["two words", "Ünïcode\nwith a line break", "two words"]
     meta = write_lines(tmp_path / "x.jsonl", texts)
-    assert list(Lines(tmp_path / "x.jsonl")) == texts and list(Lines(tmp_path / "x.jsonl", 2)) == texts[:2]
-    assert meta["documents"] == 3 and meta["words"] == 9 and meta["bytes"] == len("".join(texts).encode())
-    assert meta["fingerprint"] != write_lines(tmp_path / "y.jsonl", texts[:2])["fingerprint"]
+    assert list(Lines(tmp_path / "x.jsonl")) == texts
+    assert meta == {"documents": 3, "words": 9, "bytes": len("".join(texts).encode())}
 
 
 def test_every_selector_of_every_preset_names_a_method():
     for preset in PRESETS.values():
         for selector in preset["selectors"]:
             assert split_selection(f"{selector}_50_tapt") == (selector, 50)
-
-
-def test_resolve_base_takes_a_folder(base):
-    assert resolve_base(str(base)) == base

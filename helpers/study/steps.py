@@ -1,163 +1,123 @@
-"""One step of the study as a job: what is computed (its key), where the input lies, and how it is made.
+"""Steps: what is to be made, known in full before anything is computed, and the one loop that makes it.
 
-A step travels to a worker process, does its work through the store there, and leaves a folder behind. The
-key names contents only; inputs (paths, names) are how this machine reaches them.
+A step names its maker, its settings and the steps it reads. Its key follows from these, so a whole study can be laid
+out, looked up and explained without making any of it; `make` then makes what the store lacks, parents first.
 """
 
 import functools
-import importlib
-import json
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 
-# Raise a step's number when its code changes what it computes: older artifacts are then left aside.
-VERSIONS = {
-    "texts": 1, "domain": 1, "model": 2, "losses": 1, "record": 1, "pool": 1, "vampire": 2, "selection": 1,
-    "overlap": 1, "audit": 1, "quality": 1,
-}  # fmt: skip
+from helpers.hashing import key
+from helpers.jobs import JobsFailed, run_jobs
+from helpers.store import Store
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Step:
-    """An artifact to make: `kind` in MAKERS, `key` of JSON values, `inputs` handed to the maker, words for logs."""
+    """An artifact to be made.
 
-    kind: str
-    key: dict
-    inputs: dict = field(default_factory=dict, compare=False)
-    name: str = field(default="", compare=False)
-    about: str = field(default="", compare=False)
+    make: its maker, a function marked by `makes`. settings: plain data, what is computed. reads: role -> the step
+    read in it. here: how this machine reaches what lies outside the study (paths, names), no part of the key.
+    name, about: words for logs.
+    """
+
+    make: Callable[..., None]
+    settings: Mapping
+    reads: Mapping[str, "Step"] = field(default_factory=dict)
+    here: Mapping = field(default_factory=dict)
+    name: str = ""
+    about: str = ""
 
     @property
-    def parts(self) -> dict:
-        return {"version": VERSIONS[self.kind], **self.key}
+    def kind(self) -> str:
+        return self.make.__name__
 
-    @property
-    def digest(self) -> str:
+    @functools.cached_property
+    def recipe(self) -> dict:
+        """What the key is a hash of: the maker's version, the settings and the keys of what is read."""
+        return {"version": self.make.version, **self.settings, **{role: step.key for role, step in self.reads.items()}}
+
+    @functools.cached_property
+    def key(self) -> str:
         """Name of the artifact's folder in the store."""
-        from helpers.hashing import key
+        return key(self.recipe)
 
-        return key(self.parts)
+    @functools.cached_property
+    def depth(self) -> int:
+        """1 for a step that reads no other, else one more than the deepest it reads."""
+        return 1 + max((step.depth for step in self.reads.values()), default=0)
 
-
-def make_step(store_root: str, step: Step) -> Path:
-    """Folder of the step's artifact, made in this process unless it is there."""
-    from helpers.store import Store
-
-    def make(folder: Path) -> None:
-        module, name = MAKERS[step.kind].split(":")
-        getattr(importlib.import_module(module), name)(folder, **step.inputs)
-
-    return Store(store_root, log=lambda line: None).get_or_make(step.kind, step.parts, make)
+    def folder(self, store: Store) -> Path | None:
+        """The artifact's folder when it is there whole, else None."""
+        return store.find(self.kind, self.recipe)
 
 
-class Lines:
-    """Texts of a JSONL file, read anew by every iteration; `limit` keeps the first ones, 0 all."""
+def makes(version: int) -> Callable:
+    """Decorator of a maker, `make(folder, **settings, **here, **{role: folder})`; raise version when results change."""
 
-    def __init__(self, path: str | Path, limit: int = 0):
-        self.path, self.limit = Path(path), limit
+    def mark(function):
+        function.version = version
+        return function
 
-    def __iter__(self):
-        with open(self.path, encoding="utf-8") as lines:
-            for line in islice(lines, self.limit or None):
-                yield json.loads(line)["text"]
+    return mark
 
 
-def write_lines(path: Path, texts: Iterable[str]) -> dict:
-    """Write texts as JSONL. Returns their number, words, bytes of text and a fingerprint of the sequence."""
-    import hashlib
-
-    digest, documents, words, size = hashlib.blake2b(digest_size=16), 0, 0, 0
-    with open(path, "w", encoding="utf-8") as out:
-        for text in texts:
-            raw = text.encode()
-            digest.update(len(raw).to_bytes(8, "little") + raw)
-            documents, words, size = documents + 1, words + len(text.split()), size + len(raw)
-            out.write(json.dumps({"text": text}, ensure_ascii=False) + "\n")
-    return {"documents": documents, "words": words, "bytes": size, "fingerprint": digest.hexdigest()}
+def make_one(root: str, step: Step) -> Path:
+    """The step's folder, made in this process unless it is whole. What it reads is there."""
+    store = Store(root, log=lambda line: None)
+    folders = {role: read.folder(store) for role, read in step.reads.items()}
+    inputs = {**step.settings, **step.here, **folders}
+    return store.get_or_make(step.kind, step.recipe, lambda folder: step.make(folder, **inputs))
 
 
-def write_json(path: Path, value) -> None:
-    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+def missing(steps: Iterable[Step], store: Store) -> list[Step]:
+    """What `make` would make: the steps, and all they read, that are not in the store; each once, parents first."""
+    todo: dict[str, Step] = {}
+    found: set[str] = set()
+
+    def want(step: Step) -> None:
+        if step.key in todo or step.key in found:
+            return
+        if step.folder(store):
+            found.add(step.key)
+            return
+        for read in step.reads.values():
+            want(read)
+        todo[step.key] = step
+
+    for step in steps:
+        want(step)
+    return list(todo.values())
 
 
-def read_json(path: Path):
-    return json.loads(path.read_text(encoding="utf-8"))
+def make(steps: Iterable[Step], store: Store, *, executor: Callable, log: Path, say: Callable = print) -> None:
+    """Make what the store lacks, a generation at a time, its members side by side.
 
-
-def logger(folder: Path) -> Callable[[str], None]:
-    """A log function that appends to log.txt of the artifact, each line with its time."""
-    stream = open(folder / "log.txt", "a", encoding="utf-8", buffering=1)
-    return lambda message: print(time.strftime("%H:%M:%S"), message, file=stream)
-
-
-def make_texts(folder: Path, texts: list[str]) -> None:
-    write_json(folder / "meta.json", write_lines(folder / "texts.jsonl", texts))
-
-
-@functools.lru_cache(maxsize=4)
-def _task(name: str, source: tuple):
-    """The task, read once a process however many jobs ask for it."""
-    from helpers.data import load_task
-
-    return load_task(name, **dict(source))
-
-
-def make_model(folder: Path, model: str, texts: str, limit: int, shuffle: bool, recipe: dict, seed: int) -> None:
-    """Continue masked-LM training of `model` on the texts; the folder becomes an ordinary checkpoint."""
-    from helpers.adapt import Recipe, adapt
-
-    source: Iterable[str] = Lines(texts, limit)
-    if shuffle:
-        source = shuffled_words(source, seed)
-    adapted = adapt(model, source, Recipe(**recipe), folder, seed=seed, log=logger(folder))
-    size = sum(len(text.encode()) for text in Lines(texts, limit))
-    write_json(folder / "summary.json", {**adapted.summary, "bytes": size})
-
-
-def shuffled_words(texts: Iterable[str], seed: int) -> Iterable[str]:
-    """Each text with its words in random order: the domain's vocabulary without its language (A/A control)."""
-    import random
-
-    order = random.Random(seed)
-    for text in texts:
-        words = text.split()
-        order.shuffle(words)
-        yield " ".join(words)
-
-
-def make_losses(folder: Path, model: str, texts: str, max_length: int) -> None:
-    """Masked-LM loss of every document, by the fixed masks of the authors' study."""
-    from helpers.adapt import masked_lm_loss
-
-    frame = masked_lm_loss(model, list(Lines(texts)), max_length=max_length)
-    frame.to_csv(folder / "losses.csv", index=False)
-
-
-def make_record(folder: Path, task: str, source: tuple, model: str, recipe: dict, seed: int) -> None:
-    """Fine-tune one classifier, or fit the TF-IDF line when there is no model; leave its scores as JSON."""
-    from helpers import classify, compute
-
-    loaded = _task(task, source)
-    if model:
-        result = classify.fine_tune(model, loaded, classify.Recipe(**recipe), seed=seed, log=logger(folder))
-    else:
-        result = classify.tfidf_baseline(loaded)
-    made = {"versions": compute.versions(), "git_commit": compute.git_commit()}
-    made["created"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    write_json(folder / "record.json", result.record() | made)
-
-
-# By name, so that a process imports only what its own steps need.
-MAKERS = {
-    "texts": "helpers.study.steps:make_texts",
-    "domain": "helpers.study.corpora:make_domain",
-    "model": "helpers.study.steps:make_model",
-    "losses": "helpers.study.steps:make_losses",
-    "record": "helpers.study.steps:make_record",
-    "pool": "helpers.study.selection:make_pool",
-    "vampire": "helpers.study.selection:make_vampire",
-    "selection": "helpers.study.selection:make_selection",
-}
+    executor: number of jobs -> an executor. log: folder for the tracebacks of failures. say: called with a line.
+    What would read a failed step is left out, everything else is made; then JobsFailed is raised.
+    """
+    todo, failure = missing(steps, store), None
+    failed: set[str] = set()
+    for depth in sorted({step.depth for step in todo}):
+        generation = [step for step in todo if step.depth == depth]
+        ready = [step for step in generation if not failed & {read.key for read in step.reads.values()}]
+        failed |= {step.key for step in generation if step not in ready}
+        for kind in dict.fromkeys(step.kind for step in ready):
+            members = [step for step in ready if step.kind == kind]
+            title = members[0].make.__doc__.split(":")[0].split(".")[0]
+            say(f"{title}: {len(members)} to make")
+            for step in members:
+                if step.about:
+                    say(f"  {step.name}: {step.about}")
+            try:
+                run_jobs(
+                    make_one, [(str(store.root), step) for step in members], executor=executor(len(members)),
+                    title=kind, describe=lambda job: job[1].name, log=log / f"{kind}_failures.log",
+                )  # fmt: skip
+            except JobsFailed as error:
+                failure = failure or error
+                failed |= {step.key for step in members if not step.folder(store)}
+    if failure:
+        raise failure

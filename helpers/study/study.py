@@ -1,61 +1,78 @@
-"""The paper's steps, cached: a notebook asks for a result and it is found in the store or computed."""
+"""A study: its plan, the store it is made in, the folder it writes to, and what notebooks ask of it."""
 
-import dataclasses
 import functools
-import os
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from helpers import paths
+from helpers import __version__, compute, paths
 from helpers.config import Config, make_config
-from helpers.errors import UserError, nearest
-from helpers.hashing import MANIFEST
-from helpers.results.records import split_selection
+from helpers.data import domain_spec, leaked_rows, task_spec
+from helpers.errors import UserError
+from helpers.files import read_json, write_text
+from helpers.jobs import InProcess, JobsFailed, executor
+from helpers.methods import check_method, split_selection
+from helpers.results import load_records, record_path, write_record
 from helpers.store import Store
-from helpers.study import grid, measures, selection
-from helpers.study.corpora import Corpora
-from helpers.study.models import Model, Models
-from helpers.study.steps import Step, make_step, read_json
+from helpers.study import makers
+from helpers.study.plan import GENERIC, NothingToCompare, Plan
+from helpers.study.steps import Step, make, missing
+from helpers.study.texts import Lines, Thinned
+
+PLACES = ("data_dir", "task_file", "domain_file")  # paths of this machine, no part of a result
+ONE_SEED = ("tfidf",)  # methods without chance in them
+SAME_MODEL = {"not_dapt": "dapt", "transfer_tapt": "tapt"}  # methods whose checkpoint is another's, on other text
+
+
+def parameters(names: Mapping) -> dict:
+    """The UPPER_CASE names among a notebook's `globals()`, those that papermill injected included.
+
+    `Study.open` refuses the ones that are no parameter, so a misspelt `-p` stops a run instead of being ignored.
+
+    >>> parameters({"PRESET": "smoke", "x": 1, "_HIDDEN": 2})
+    {'PRESET': 'smoke'}
+    """
+    return {name: value for name, value in names.items() if name.isupper() and not name.startswith("_")}
+
+
+def environment() -> pd.Series:
+    """Versions that results depend on, the code's commit and the cores this process may use."""
+    found = {"helpers": __version__, "commit": compute.git_commit(), **compute.versions(), "cores": compute.cores()}
+    return pd.Series(found, name="version")
 
 
 class Study:
-    """One run of the study: a frozen configuration, the store it computes into, the folder it writes to.
+    """One run of the study: a frozen configuration, its plan, the store it computes into, the folder it writes to.
 
-    Every result is found by what it was computed from, so notebooks share their work, a changed setting
-    recomputes only what depends on it, and any notebook can be run alone.
+    What it returns is found by what it was computed from, or made first; so notebooks share their work, a changed
+    setting recomputes only what depends on it, and any notebook can be run alone.
     """
 
     def __init__(self, config: Config, log=print):
-        self.config, self.log = config, log
+        self.config, self.log, self.plan = config, log, Plan(config)
         self.output = paths.outputs_dir(config.preset, config.output_dir)
         self.store = Store(paths.cache_dir() / "store", log)
-        self.corpora = Corpora(config, self.store)
-        self.models = Models(self.corpora, functools.partial(selection.selection_step, self))
         self._written: dict[Path, None] = {}
 
     @classmethod
     def open(cls, PRESET: str = "demo", **overrides) -> "Study":
         """The study of a preset; overrides are a notebook's parameters, None for the preset's own value.
 
-        Raises UserError for an unknown preset, parameter or task and for a base model that is not there.
+        Raises UserError for an unknown preset, parameter, task, domain or selector and for a base model that is not
+        there: before anything is computed.
         """
-        from helpers.data import domain_spec, task_spec
-        from helpers.select import SELECTORS
-
         study = cls(make_config(PRESET, overrides))
-        config = study.config
-        for task in study.corpora.audited:
+        config, plan = study.config, study.plan
+        for task in plan.tasks:
             task_spec(task, config.task_file)
         for domain in config.domains:
             domain_spec(domain, config.domain_file)
         for selector in config.selectors:
-            if selector not in SELECTORS:
-                hint = nearest(selector, SELECTORS)
-                raise UserError(f"SELECTORS: {selector!r} is none of {', '.join(SELECTORS)}.{hint}")
-        study.models.base  # noqa: B018 - a base model that is not there is refused before anything is computed
-        study.write("config.json", study.config.model_dump_json(indent=1) + "\n")
+            check_method(f"{selector}_1_tapt")
+        plan.base  # noqa: B018 - a base that is not there is refused before anything is computed
+        study.write("config.json", config.model_dump_json(indent=1) + "\n")
         return study
 
     @property
@@ -64,41 +81,79 @@ class Study:
 
     @property
     def domains(self) -> tuple[str, ...]:
-        return self.corpora.domains
+        return self.plan.domains
 
-    def settings(self) -> pd.DataFrame:
-        """Every parameter with this run's value, the paper's and what it means."""
-        paper = make_config("paper")
-        rows = [
-            {"parameter": name.upper(), "this run": _show(getattr(self.config, name)),
-             "paper": _show(getattr(paper, name)), "meaning": field.description}
-            for name, field in Config.model_fields.items()
-        ]  # fmt: skip
-        return pd.DataFrame(rows).set_index("parameter")
+    # Making --------------------------------------------------------------------------------------------
+
+    def make(self, steps: Iterable[Step]) -> None:
+        """Make the steps and all they read, as jobs. Raises JobsFailed after everything that can be made is."""
+        try:
+            make(steps, self.store, executor=lambda jobs: self._pool if jobs > 1 else InProcess(),
+                 log=self.output / "logs", say=self.log)  # fmt: skip
+        except JobsFailed:
+            if pool := self.__dict__.pop("_pool", None):
+                pool.shutdown(wait=False)  # one of its processes may have died: the next call starts new ones
+            raise
+
+    @functools.cached_property
+    def _pool(self):
+        # Jobs on one GPU would only share it, and its memory.
+        return executor(self.config.workers or (1 if compute.device().type == "cuda" else 0))
+
+    def folder(self, step: Step) -> Path:
+        """Folder of a step's artifact, made first where it is not there whole."""
+        if (found := step.folder(self.store)) is None:
+            self.make([step])
+            found = step.folder(self.store)
+        return found
+
+    def table(self, step: Step, name: str = "table.csv") -> pd.DataFrame:
+        """The table in a step's artifact."""
+        return pd.read_csv(self.folder(step) / name)
+
+    def missing(self, methods: Sequence[str], tasks: Sequence[str] | None = None) -> pd.DataFrame:
+        """What fine-tuning the methods would have to make, and what is there: one row a kind. Computes nothing."""
+        cells, _ = self._cells(methods, tasks, "paper")
+        steps = [*cells.values(), *(step for (task, method, _) in cells for step in self._measured(method, task))]
+        every: dict[str, Step] = {}
+        waiting = list(steps)
+        while waiting:
+            step = waiting.pop()
+            if step.key not in every:
+                every[step.key] = step
+                waiting += step.reads.values()
+        kinds = pd.Series([step.kind for step in every.values()]).value_counts(sort=False)
+        lacking = pd.Series([step.kind for step in missing(steps, self.store)], dtype=object).value_counts()
+        return pd.DataFrame({"planned": kinds, "to_make": lacking.reindex(kinds.index).fillna(0).astype(int)})
 
     # Texts ---------------------------------------------------------------------------------------------
 
     def task(self, name: str):
         """A labelled task, read and checked: train, dev, test, labels, source."""
-        return self.corpora.task(name)
+        return self.plan.task(name)
+
+    def task_texts(self, name: str) -> list[str]:
+        """Training text of a task without any dev or test text of the study."""
+        return list(Lines(self.folder(self.plan.task_text(name)) / makers.TEXTS))
 
     def domain_texts(self, name: str, limit: int = 0) -> Iterable[str]:
-        """Training side of a domain, no dev or test text of any task in it; read anew by every loop."""
-        self.prepare_domains([name])
-        return self.corpora.train_texts(name, limit)
+        """Training side of a domain, no dev or test text in it; read anew by every loop.
+
+        limit: as many documents from all over it; 0: all.
+        """
+        return Thinned(Lines(self.folder(self.plan.domain(name)) / makers.TRAIN), limit)
 
     def heldout(self, name: str) -> Iterable[str]:
         """Held-out documents of a domain: never trained on."""
-        self.prepare_domains([name])
-        return self.corpora.heldout_texts(name)
+        return Thinned(Lines(self.folder(self.plan.domain(name)) / makers.HELDOUT), self.config.heldout_documents)
 
     def prepare_domains(self, names: Sequence[str] = ()) -> pd.DataFrame:
         """Read, clean and split domains. Returns one row a domain: documents, words, what was left out."""
-        names = list(names) or list(self.domains)
-        self.carry_out([self.corpora.domain_step(name) for name in names], "domain text")
+        steps = {name: self.plan.domain(name) for name in names or self.domains}
+        self.make(steps.values())
         rows = []
-        for name in names:
-            meta = self.corpora.domain_meta(name)
+        for name, step in steps.items():
+            meta = read_json(self.folder(step) / makers.META)
             rows.append({
                 "domain": name, "documents": meta["train"]["documents"], "words": meta["train"]["words"],
                 "megabytes": meta["train"]["bytes"] / 1e6, "heldout": meta["heldout"]["documents"],
@@ -106,27 +161,27 @@ class Study:
             })  # fmt: skip
         return pd.DataFrame(rows).set_index("domain")
 
-    def task_sizes(self) -> pd.DataFrame:
-        """One row a task: domain, metric, sizes, classes and the source that answered."""
-        rows = []
-        for name in self.corpora.audited:
-            task = self.task(name)
-            rows.append({
-                "task": name, "domain": task.spec.domain, "metric": task.spec.metric, "train": len(task.train),
-                "dev": len(task.dev), "test": len(task.test), "unlabeled": len(task.unlabeled),
-                "classes": len(task.labels), "source": task.source,
-            })  # fmt: skip
-        return pd.DataFrame(rows).set_index("task")
-
-    # Steps of the paper --------------------------------------------------------------------------------
+    # Measurements on texts -----------------------------------------------------------------------------
 
     def overlap(self) -> pd.DataFrame:
         """Vocabulary overlap of PT and every domain, both definitions. Paper: section 3.1, Figure 2."""
-        return measures.overlap(self)
+        frame = self.table(self.plan.overlap())
+        self.write("records/overlap.json", _json({"key": self.plan.overlap().key, "percent": frame.to_dict("records")}))
+        return frame
 
     def audit(self) -> pd.DataFrame:
-        """Texts that train, dev, test and the corpora share, one row a pair, exact and near."""
-        return measures.audit(self)
+        """Texts that train, dev, test and the corpora share, one row a pair, exact and near, for every task."""
+        steps = {task: self.plan.audit(task) for task in self.plan.tasks}
+        self.make(steps.values())
+        frames = [self.table(step).assign(task=task, preset=self.config.preset) for task, step in steps.items()]
+        return pd.concat(frames, ignore_index=True)
+
+    @functools.cache  # noqa: B019 - lives as long as the study
+    def leaked_test_rows(self, task: str) -> list[int]:
+        """Rows of the test set, from 0, whose text is in train too."""
+        return leaked_rows(self.task(task))["test"].tolist()
+
+    # Adaptation ----------------------------------------------------------------------------------------
 
     def adapt(self, methods: Sequence[str], tasks: Sequence[str] | None = None) -> pd.DataFrame:
         """Make every checkpoint the methods need for the tasks, independent ones side by side.
@@ -134,214 +189,179 @@ class Study:
         Returns one row a checkpoint: method, corpus, documents, steps, epochs, tokens, seconds, loss before
         and after on held-out text of its own kind. Paper: sections 3 and 4, Tables 1 and 13.
         """
-        tasks = self.tasks if tasks is None else tasks
-        models = self._models(methods, tasks)
-        found = {model.key: model for model in models if model.step}
-        try:
-            self.make_models(models)
-        finally:  # what did not fail is measured all the same
-            made = [model for model in found.values() if self.made(model)]
-            self.make_losses([pair for model in made for pair in self._own_loss(model)])
-        return pd.DataFrame([self.adaptation_row(model) for model in found.values()])
+        cells = [(method, task) for method, task in self._possible(methods, tasks) if self.plan.model(method, task)]
+        self.make([step for cell in cells for step in self._measured(*cell)])
+        rows = {self.plan.model(*cell).key: self.adaptation(*cell) for cell in reversed(cells)}
+        return pd.DataFrame(list(rows.values())[::-1])
 
     def adapted(self, method: str, task: str) -> Path:
         """Folder of the checkpoint that a method means for a task: an ordinary Hugging Face model."""
-        self.adapt([method], [task])
-        return self.folder(self.models.model(method, task))
+        step = self.plan.model(method, task)
+        return self.folder(step) if step else Path(self.plan.base["base_path"])
 
-    def histories(self, methods: Sequence[str], tasks: Sequence[str] | None = None) -> pd.DataFrame:
-        """Learning curves of the checkpoints: method, corpus, step, loss (training) and heldout_loss at both ends."""
-        frames = []
-        for row in self.adapt(methods, tasks).to_dict("records"):
-            curve = pd.read_csv(self.store.root / "model" / row["checkpoint_key"] / "history.csv")
-            ends = {"step": [0, row["steps"]], "heldout_loss": [row["mlm_loss_before"], row["mlm_loss_after"]]}
-            frames.append(pd.concat([curve, pd.DataFrame(ends)]).assign(method=row["method"], corpus=row["corpus"]))
-        return pd.concat(frames, ignore_index=True).assign(preset=self.config.preset)
+    def _measured(self, method: str, task: str) -> list[Step]:
+        """A checkpoint and its loss after and before, on held-out text of its own kind; nothing for the base."""
+        if (model := self.plan.model(method, task)) is None:
+            return []
+        sample = self.plan.sample(method, task)
+        steps = [model, self.plan.losses(model, sample), self.plan.losses(model.reads.get("parent"), sample)]
+        if picked := split_selection(method):
+            steps.append(self.plan.quality(task, *picked))
+        return steps
+
+    def adaptation(self, method: str, task: str) -> dict:
+        """What a checkpoint cost and did: the `adaptation` part of a record."""
+        model, after, before, *judged = self._measured(method, task)
+        summary, picked = read_json(self.folder(model) / "summary.json"), split_selection(method)
+        selector, k = picked or (None, None)
+        shuffled = " shuffled" if model.settings.get("shuffle") else ""
+        row = {"method": SAME_MODEL.get(method, method), "corpus": model.reads["texts"].name + shuffled,
+               "selector": selector, "k": k}  # fmt: skip
+        if judged:
+            found = self.table(judged[0]).iloc[0]
+            row |= {"selected_words": int(found["words"]), "word_cover": float(found["word_cover"]),
+                    "kl_reduction": float(found["kl_reduction"]), "selection_seconds": float(found["seconds"]),
+                    "selection_mb": float(found["peak_memory_mb"])}  # fmt: skip
+        if self.plan.head:
+            row["head_fitted"] = True  # the base came without a masked-LM head
+        row |= {name: summary[name] for name in ("steps", "epochs", "documents", "tokens", "bytes", "seconds")}
+        for name, step in (("mlm_loss_before", before), ("mlm_loss_after", after)):
+            row[name] = float(self.table(step, "losses.csv")["loss"].mean())
+        return row | {"checkpoint_key": model.key}
+
+    def losses(self) -> pd.DataFrame:
+        """Masked-LM loss of the base and every DAPT model on PT and every domain. Paper: Table 12.
+
+        Returns model ('base', 'dapt_<domain>'), sample, loss (mean over documents, nats a token), sd, low, high (95 %
+        bootstrap over documents), token_loss (every masked token counts once), n (documents).
+        """
+        from helpers.adapt import loss_interval
+
+        rows = [
+            {"model": name, "sample": sample} | loss_interval(documents)
+            for (name, sample), documents in self._domain_losses().items()
+        ]
+        keys = {f"dapt_{name}": self.plan.dapt(name).key for name in self.domains}
+        self.write("records/mlm_loss.json", _json({"checkpoints": keys, "losses": rows}))
+        return pd.DataFrame(rows)
+
+    def document_losses(self) -> pd.DataFrame:
+        """The same, a row a document: model, sample, document, loss, masked_tokens. For paired comparisons."""
+        found = self._domain_losses().items()
+        return pd.concat(
+            [frame.assign(model=name, sample=sample) for (name, sample), frame in found], ignore_index=True
+        )
+
+    def _domain_losses(self) -> dict[tuple[str, str], pd.DataFrame]:
+        models = {"base": None, **{f"dapt_{name}": self.plan.dapt(name) for name in self.domains}}
+        steps = {
+            (name, sample): self.plan.losses(model, self.plan.domain(sample))
+            for name, model in models.items()
+            for sample in (GENERIC, *self.domains)
+        }
+        self.make(steps.values())
+        return {pair: self.table(step, "losses.csv") for pair, step in steps.items()}
+
+    def task_losses(self, methods: Sequence[str], tasks: Sequence[str] | None = None) -> pd.DataFrame:
+        """Masked-LM loss of each task's dev text under each method's checkpoint, a row a document.
+
+        Returns task, domain, method, document, loss (nats a masked token), masked_tokens; the masks are the same for
+        every method, so losses pair by document.
+        """
+        cells = {
+            (method, task): self.plan.losses(self.plan.model(method, task), self.plan.task_text(task, "dev"))
+            for method, task in self._possible(methods, tasks)
+            if method not in ONE_SEED
+        }
+        self.make(cells.values())
+        return pd.concat(
+            [self.table(step, "losses.csv").assign(task=task, domain=self.plan.domain_of(task), method=method)
+             for (method, task), step in cells.items()],
+            ignore_index=True,
+        )  # fmt: skip
+
+    # Fine-tuning ---------------------------------------------------------------------------------------
 
     def fine_tune(
         self, methods: Sequence[str], tasks: Sequence[str] | None = None, recipe: str = "paper"
     ) -> pd.DataFrame:
         """Fine-tune every (task, method, seed) that is not in the store yet; leave one record each.
 
-        methods: see METHODS, and '<selector>_<k>_tapt'. recipe: 'paper', or 'strong' for warm-up, bias
-        correction and more epochs. Returns the records as `helpers.results.load_records` does, these
-        tasks, methods and seeds only. Paper: Tables 3, 5, 6, 8.
+        methods: see helpers.methods, and '<selector>_<k>_tapt'. A method that the study has no text for is said and
+        left out. recipe: 'paper', or 'strong' for warm-up, bias correction and more epochs. Returns the records as
+        `helpers.results.load_records` does, these tasks, methods and seeds only. Paper: Tables 3, 5, 6, 8.
         """
-        tasks = self.tasks if tasks is None else tasks
-        from helpers.jobs import JobsFailed
-
+        cells, measured = self._cells(methods, tasks, recipe)
         failure = None
         try:
-            self.adapt(methods, tasks)
+            self.make([*measured, *cells.values()])
         except JobsFailed as error:
             failure = error
-        records = grid.fine_tune(self, methods, tasks, recipe)
+        paths = [self._write_record(cell, step, recipe) for cell, step in cells.items() if step.folder(self.store)]
+        records = load_records(self.output / "records")
+        mine = {path.relative_to(self.output).as_posix() for path in paths}
         if failure:
             raise failure
-        return records
+        return records[records["path"].isin(mine)].reset_index(drop=True)
 
-    def losses(self) -> pd.DataFrame:
-        """Masked-LM loss of the base and every DAPT model on PT and every domain. Paper: Table 12."""
-        return measures.losses(self)
+    def _cells(self, methods, tasks, recipe: str) -> tuple[dict[tuple[str, str, int], Step], list[Step]]:
+        """The record of each (task, method, seed), and what is measured of their checkpoints."""
+        seeds = range(self.config.strong_seeds if recipe == "strong" else self.config.seeds)
+        pairs = self._possible(methods, tasks)
+        cells = {
+            (task, method, seed): self.plan.record(task, method, seed, recipe)
+            for seed in seeds  # seed by seed, so that an interrupted run has something of everything
+            for method, task in pairs
+            if seed == 0 or method not in ONE_SEED
+        }
+        return cells, [step for pair in pairs for step in self._measured(*pair)]
 
-    def selection_methods(self) -> tuple[str, ...]:
-        """Methods of Table 8: every k for VAMPIRE, its rivals at the smallest k."""
-        config = self.config
-        return tuple(
-            f"{selector}_{k}_tapt"
-            for selector in config.selectors
-            for k in (config.neighbours if selector == "vampire" else config.neighbours[:1])
-        )
+    def _possible(self, methods: Sequence[str], tasks: Sequence[str] | None) -> list[tuple[str, str]]:
+        """(method, task) of those that the study has text for; says which are left out, raises when none is left."""
+        found, reasons = [], {}
+        for task in self.tasks if tasks is None else tasks:
+            for method in methods:
+                check_method(method)
+                try:
+                    self.plan.model(method, task)
+                    found.append((method, task))
+                except NothingToCompare as error:
+                    reasons[str(error)] = None
+        if reasons and not found:
+            raise UserError("; ".join(reasons))
+        for reason in reasons:
+            self.log(f"left out: {reason}")
+        return found
+
+    def _write_record(self, cell: tuple[str, str, int], step: Step, recipe: str) -> Path:
+        """Put the stored scores and what this run knows of them into the run's record file."""
+        task, method, seed = cell
+        config, spec = self.config, self.task(task).spec
+        base_model = Path(config.base_model).name
+        settings = config.model_dump(mode="json", exclude={"output_dir", "workers", *PLACES})
+        record = {
+            **read_json(self.folder(step) / "record.json"), "task": task, "domain": spec.domain, "method": method,
+            "recipe": recipe, "seed": seed, "preset": config.preset, "base_model": base_model, "metric": spec.metric,
+            "test_leaked": self.leaked_test_rows(task),
+            "adaptation": self.adaptation(method, task) if self.plan.model(method, task) else None,
+            "config": settings | {"base_model": base_model}, "key": step.key,
+        }  # fmt: skip
+        path = self.output / "records" / record_path(record)
+        if not path.exists() or read_json(path) != record:
+            write_record(self.output / "records", record)
+        return path
+
+    # Selection -----------------------------------------------------------------------------------------
 
     def select(self, task: str, selector: str, k: int):
         """Domain text selected for a task: `helpers.select.Selection`. Paper: section 5.2."""
-        selection.prepare(self, [(task, selector, k)])
-        return selection.load(self, task, selector, k)
+        return makers.load_selection(self.folder(self.plan.selection(task, selector, k)))
 
     def vampire(self, task: str):
         """The VAMPIRE behind a task's selections: `topics()`, `embed(texts)`, `history`."""
-        return selection.fitted(self, task)
+        from helpers.select import load_vampire
 
-    def neighbour_table(self, task: str, queries: int = 3, k: int = 5) -> pd.DataFrame:
-        """Nearest domain sentences of a few task sentences. Paper: Table 21."""
-        return selection.neighbour_table(self, task, queries, k)
-
-    def compare_selections(self, task: str, k: int) -> pd.DataFrame:
-        """Selectors side by side without training: words, cover and KL reduction on dev text, seconds, memory."""
-        return selection.comparison(self, task, k)
-
-    def closeness(self, task: str, k: int) -> dict:
-        """Cosine of every selected sentence to its nearest task sentence: selector -> numbers."""
-        return selection.closeness(self, task, k)
-
-    def text_map(self, task: str, k: int) -> pd.DataFrame:
-        """Task, selected, random and other domain sentences in two dimensions: kind, text, x, y."""
-        return selection.text_map(self, task, k)
-
-    @functools.cache  # noqa: B019 - lives as long as the study
-    def leaked_test_rows(self, task: str) -> list[int]:
-        """Rows of the test set whose text is in train too."""
-        from helpers.data import leaked_rows
-
-        return leaked_rows(self.task(task))["test"].tolist()
-
-    def transfer_pairs(self) -> pd.DataFrame:
-        """The task each task borrows text from, and whether both are of one domain. Paper: Table 6."""
-        rows = []
-        for task in self.tasks:
-            partner = self.models.partner(task)
-            own, other = self.models.domain_of(task), self.models.domain_of(partner)
-            rows.append({"task": task, "domain": own, "partner": partner, "partner_domain": other,
-                         "pair": "same" if own == other else "cross"})  # fmt: skip
-        return pd.DataFrame(rows).set_index("task")
-
-    # Carrying out --------------------------------------------------------------------------------------
-
-    @functools.cached_property
-    def _executor(self):
-        from helpers import compute
-        from helpers.jobs import executor
-
-        # Jobs on one GPU would only share it, and its memory.
-        return executor(self.config.workers or (1 if compute.device().type == "cuda" else 0))
-
-    def carry_out(self, wanted: Iterable[Step], what: str) -> None:
-        """Make the steps that are not in the store, as jobs. Raises JobsFailed after all have run."""
-        from helpers.jobs import InProcess, JobsFailed, run_jobs
-
-        unique = {step.digest: step for step in wanted}
-        missing = [step for step in unique.values() if not self.store.find(step.kind, step.parts)]
-        if not missing:
-            return
-        self.log(f"{what}: {len(missing)} to make, {len(unique) - len(missing)} found in the store")
-        for step in missing:
-            if step.about:
-                self.log(f"  {step.name}: {step.about}")
-        jobs = [(str(self.store.root), step) for step in missing]
-        try:
-            run_jobs(
-                make_step, jobs, executor=self._executor if len(jobs) > 1 else InProcess(), title=what,
-                workers=self.config.workers, describe=lambda job: job[1].name,
-                log=self.output / "logs" / f"{what.replace(' ', '_')}_failures.log",
-            )  # fmt: skip
-        except JobsFailed:
-            if executor := self.__dict__.pop("_executor", None):
-                executor.shutdown(wait=False)  # one of its processes may have died: the next call starts new ones
-            raise
-
-    def _models(self, methods: Sequence[str], tasks: Sequence[str]) -> list[Model]:
-        """The models of a grid; what is needed to name them (domain text, selections) is made first."""
-        needed = {"generic"} if self.corpora.has_domain("generic") else set()
-        for task in tasks:
-            needed |= {self.models.domain_of(task)} | (
-                {self.models.unrelated_domain(task)} if "not_dapt" in methods else set()
-            )
-        if any(method not in ("base", "tfidf") for method in methods):
-            self.prepare_domains(sorted(needed))
-        chosen = [split_selection(method) for method in methods]
-        selection.prepare(self, [(task, *pick) for task in tasks for pick in chosen if pick])
-        return [self.models.model(method, task) for method in methods if method != "tfidf" for task in tasks]
-
-    def make_models(self, models: Sequence[Model]) -> None:
-        """Parents before children; models of one generation side by side. Failures are raised at the end."""
-        from helpers.jobs import JobsFailed
-
-        todo = {m.key: m for model in models for m in _lineage(model) if m.step}
-        failure = None
-        for depth in sorted({model.depth for model in todo.values()}):
-            generation = [m for m in todo.values() if m.depth == depth and self.made(m.parent)]
-            try:
-                self.carry_out([self._with_parent(model) for model in generation], "adaptation")
-            except JobsFailed as error:
-                failure = failure or error
-        if failure:
-            raise failure
-
-    def made(self, model: Model) -> bool:
-        """Whether the checkpoint is there."""
-        return not model.step or (self.folder(model) / MANIFEST).exists()
-
-    def _with_parent(self, model: Model) -> Step:
-        """The model's step with the folder its training starts from."""
-        step = model.step
-        return dataclasses.replace(step, inputs=step.inputs | {"model": str(self.folder(model.parent))})
-
-    def folder(self, model: Model) -> Path:
-        if not model.step:
-            return Path(model.path)
-        return self.store.root / "model" / model.key
-
-    def _own_loss(self, model: Model) -> list[tuple[Model, tuple[str, str]]]:
-        return [(model.parent, model.sample), (model, model.sample)]
-
-    def _loss_step(self, model: Model, sample: tuple[str, str]) -> Step:
-        length, digest = self.config.max_length, self.models.sample_fingerprint(sample)
-        key = {"model": model.key, "texts": digest, "max_length": length}
-        texts = str(self.models.sample_path(sample))
-        inputs = {"model": str(self.folder(model)), "texts": texts, "max_length": length}
-        return Step("losses", key, inputs, f"{model.method} {model.corpus} on {sample[1]}")
-
-    def make_losses(self, pairs: Iterable[tuple[Model, tuple[str, str]]]) -> None:
-        self.carry_out([self._loss_step(model, sample) for model, sample in pairs], "held-out loss")
-
-    def document_losses(self, model: Model, sample: tuple[str, str]) -> pd.DataFrame:
-        step = self._loss_step(model, sample)
-        return pd.read_csv(self.store.find(step.kind, step.parts) / "losses.csv")
-
-    def adaptation_row(self, model: Model) -> dict:
-        """What a checkpoint cost and did: the `adaptation` part of a record."""
-        summary = read_json(self.folder(model) / "summary.json")
-        before, after = (float(self.document_losses(*pair)["loss"].mean()) for pair in self._own_loss(model))
-        row = {"method": model.method, "corpus": model.corpus, "selector": model.selector or None, "k": model.k or None}
-        if model.selector:
-            found = selection.quality(self, model.corpus, model.selector, model.k).iloc[0]
-            row |= {"selected_words": int(found["words"]), "word_cover": float(found["word_cover"]),
-                    "kl_reduction": float(found["kl_reduction"]), "selection_seconds": float(found["seconds"]),
-                    "selection_mb": float(found["peak_memory_mb"])}  # fmt: skip
-        if any(one.method == "head" for one in _lineage(model)):
-            row["head_fitted"] = True  # the base came without a masked-LM head
-        row |= {name: summary[name] for name in ("steps", "epochs", "documents", "tokens", "bytes", "seconds")}
-        return row | {"mlm_loss_before": before, "mlm_loss_after": after, "checkpoint_key": model.key}
+        return load_vampire(self.folder(self.plan.vampire(task)))
 
     # Files ---------------------------------------------------------------------------------------------
 
@@ -363,18 +383,11 @@ class Study:
         return pd.DataFrame(rows, columns=["file", "bytes"])
 
     def write(self, name: str, text: str) -> Path:
-        path = self.output / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f".{path.name}.{os.getpid()}")
-        aside.write_text(text, encoding="utf-8")
-        os.replace(aside, path)
+        """Write a text file of the run."""
+        path = write_text(self.output / name, text)
         self._written[path] = None
         return path
 
 
-def _lineage(model: Model) -> list[Model]:
-    return [*(_lineage(model.parent) if model.parent else ()), model]
-
-
-def _show(value) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+def _json(value) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"

@@ -1,0 +1,233 @@
+"""How each artifact of the study is made: a function a kind, its version on it. They run in worker processes.
+
+A maker's first words are the title of its jobs. Raise its version when its code changes what it computes: artifacts
+made before are then left aside. The numbers start above those of artifacts that older plans keyed otherwise.
+"""
+
+import dataclasses
+import functools
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from helpers.errors import UserError
+from helpers.files import read_json, write_json
+from helpers.study.steps import makes
+from helpers.study.texts import Lines, Thinned, distinct_sentences, logger, shuffled_words, write_lines
+
+HELDOUT_SHARE = 0.05  # of a domain's documents, never trained on
+TRAIN, HELDOUT, TEXTS, META = "train.jsonl", "heldout.jsonl", "texts.jsonl", "meta.json"
+
+
+@functools.lru_cache(maxsize=4)
+def load(name: str, source: tuple):
+    """The task, read once a process however many jobs ask for it."""
+    from helpers.data import load_task
+
+    return load_task(name, **dict(source))
+
+
+@makes(version=1)
+def held(folder: Path, tasks: list, source: tuple, names: list) -> None:
+    """Held-out text: dev and test of every task of the study, which nothing may train on."""
+    texts = (text for name in names for split in ("dev", "test") for text in getattr(load(name, source), split).text)
+    write_json(folder / META, write_lines(folder / TEXTS, texts))
+
+
+@makes(version=1)
+def task_text(folder: Path, task: str, split: str, source: tuple, name: str, held: Path | None = None) -> None:
+    """Task text: 'train' or 'unlabeled' (with train) without held-out text, or 'dev' as it is, to measure loss on."""
+    from helpers.data import exclude
+
+    loaded = load(name, source)
+    texts = list(loaded.dev.text if split == "dev" else loaded.train.text)
+    if split == "unlabeled":
+        texts += loaded.unlabeled
+    kept = texts if held is None else exclude(texts, Lines(held / TEXTS))
+    write_json(folder / META, write_lines(folder / TEXTS, kept))
+
+
+@makes(version=2)
+def domain(folder: Path, text: str, held: Path, name: str, source: dict) -> None:
+    """Domain text: the whole of it, streamed, as a side to train on and one held out; no dev or test text in either."""
+    from helpers.data import exclude, load_domain, split_heldout
+
+    corpus = load_domain(name, **source)
+    clean = folder / "clean.jsonl"
+    kept = write_lines(clean, exclude(corpus, list(Lines(held / TEXTS))))["documents"]
+    train, heldout = split_heldout(Lines(clean), HELDOUT_SHARE)
+    meta = {
+        "domain": name,
+        "source": corpus.source,
+        "read": len(corpus),
+        "held_text_left_out": len(corpus) - kept,
+        "train": write_lines(folder / TRAIN, train),
+        "heldout": write_lines(folder / HELDOUT, heldout),
+    }
+    if not meta["train"]["documents"] or not meta["heldout"]["documents"]:
+        raise UserError(f"domain {name}: {kept} documents are too few to set some apart; give it a few hundred")
+    clean.unlink()
+    write_json(folder / META, meta)
+
+
+@makes(version=3)
+def model(
+    folder: Path, recipe: dict, base: str, base_path: str, seed: int, texts: Path, documents: int = 0,
+    shuffle: bool = False, most_tokens: int = 0, selected: Path | None = None, parent: Path | None = None,
+) -> None:  # fmt: skip
+    """Adaptation: masked-LM training of the parent (or the base) on texts; the folder becomes an ordinary checkpoint.
+
+    documents: of a domain, as many; 0 all. most_tokens: TAPT makes fewer passes where it would read more than that.
+    """
+    from helpers.adapt import Recipe, adapt
+    from helpers.select import join_with_task
+
+    start = str(parent or base_path)
+    if (texts / TRAIN).exists():
+        source: Iterable[str] = Thinned(Lines(texts / TRAIN), documents)
+        chosen = Recipe(**recipe)
+    else:
+        source = list(Lines(texts / TEXTS))
+        if selected:
+            source = join_with_task(list(Lines(selected / TEXTS)), source)
+        chosen = tapt_recipe_within(recipe, source, start, most_tokens)
+    given = shuffled_words(source, seed) if shuffle else source
+    adapted = adapt(start, given, chosen, folder, seed=seed, log=logger(folder))
+    size = sum(len(text.encode()) for text in source)
+    write_json(folder / "summary.json", {**adapted.summary, "bytes": size, "recipe": chosen.as_dict()})
+
+
+def tapt_recipe_within(given: dict, texts: list[str], model: str, most_tokens: int):
+    """The paper's TAPT recipe for that many texts with what is `given` (0: the paper's), in at most that many tokens.
+
+    The tokens of a pass are estimated from the words, at the tokens a word that the first 500 texts have. Returns a
+    helpers.adapt.Recipe of at least one pass. Paper: section 4.1, Table 13; the bound is this study's.
+    """
+    from transformers import AutoTokenizer
+
+    from helpers.adapt import tapt_recipe
+
+    recipe = dataclasses.replace(tapt_recipe(len(texts)), **{name: value for name, value in given.items() if value})
+    first = texts[:500]
+    ids = AutoTokenizer.from_pretrained(model)(first, add_special_tokens=False)["input_ids"]
+    tokens_a_word = sum(map(len, ids)) / max(1, sum(len(text.split()) for text in first))
+    tokens = tokens_a_word * sum(len(text.split()) for text in texts) + 2 * len(texts)
+    return dataclasses.replace(recipe, epochs=max(1, min(recipe.epochs, int(most_tokens / max(tokens, 1)))))
+
+
+@makes(version=2)
+def losses(
+    folder: Path, max_length: int, documents: int, base: str, base_path: str, sample: Path, model: Path | None = None
+) -> None:
+    """Held-out loss: masked-LM loss of every document of a sample, by the fixed masks of the authors' study."""
+    from helpers.adapt import masked_lm_loss
+
+    file = sample / (HELDOUT if (sample / HELDOUT).exists() else TEXTS)
+    found = masked_lm_loss(str(model or base_path), list(Thinned(Lines(file), documents)), max_length=max_length)
+    found.to_csv(folder / "losses.csv", index=False)
+
+
+@makes(version=1)
+def record(
+    folder: Path, task: str, metric: str, recipe: dict, seed: int, base: str, base_path: str, source: tuple, name: str,
+    model: Path | None = None,
+) -> None:  # fmt: skip
+    """Fine-tuning: one classifier, or the TF-IDF line where there is no recipe; its scores as JSON."""
+    from helpers import classify, compute
+
+    loaded = load(name, source)
+    if recipe:
+        chosen = classify.Recipe(**recipe)
+        result = classify.fine_tune(str(model or base_path), loaded, chosen, seed=seed, log=logger(folder))
+    else:
+        result = classify.tfidf_baseline(loaded)
+    made = {"versions": compute.versions(), "git_commit": compute.git_commit()}
+    made["created"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    write_json(folder / "record.json", result.record() | made)
+
+
+@makes(version=2)
+def pool(folder: Path, sentences: int, domain: Path) -> None:
+    """Domain sentences: distinct ones from all over the domain's training text, to select from."""
+    write_json(folder / META, write_lines(folder / TEXTS, distinct_sentences(Lines(domain / TRAIN), sentences)))
+
+
+@makes(version=2)
+def vampire(folder: Path, epochs: int, seed: int, pool: Path, task: Path) -> None:
+    """VAMPIRE: fitted on the domain's sentences and the task's text, shared by every k."""
+    from helpers.compute import Meter
+    from helpers.select import Vampire, save_vampire
+
+    with Meter() as meter:
+        texts = [*Lines(pool / TEXTS), *Lines(task / TEXTS)]
+        fitted = Vampire.fit(texts, epochs=epochs, seed=seed, log=logger(folder))
+    save_vampire(fitted, folder)
+    write_json(folder / "summary.json", {"seconds": meter.seconds, "peak_memory_mb": meter.peak_mb})
+
+
+@makes(version=2)
+def selection(
+    folder: Path, selector: str, k: int, seed: int, pool: Path, task: Path, held: Path, base: str = "",
+    base_path: str = "", vampire: Path | None = None, leader: Path | None = None,
+) -> None:  # fmt: skip
+    """Selection: text for one task by one selector; rivals get as many sentences as VAMPIRE found (`leader`)."""
+    from helpers.select import load_vampire, select_text
+
+    budget = read_json(leader / "summary.json")["selected"] if leader else None
+    found = select_text(
+        Lines(task / TEXTS), Lines(pool / TEXTS), selector, k, seed, exclude=Lines(held / TEXTS), budget=budget,
+        model=load_vampire(vampire) if vampire else base_path or None, log=logger(folder),
+    )  # fmt: skip
+    write_lines(folder / TEXTS, found.texts)
+    arrays = {
+        "indices": found.indices, "similarities": found.similarities,
+        "neighbour_indices": found.neighbour_indices, "neighbour_similarities": found.neighbour_similarities,
+    }  # fmt: skip
+    np.savez(folder / "arrays.npz", **{name: array for name, array in arrays.items() if array is not None})
+    write_json(folder / "summary.json", found.summary)
+
+
+def load_selection(folder: Path):
+    """What `selection` left, as `helpers.select.Selection` without its VAMPIRE."""
+    from helpers.select import Selection
+
+    summary = read_json(folder / "summary.json")
+    with np.load(folder / "arrays.npz") as arrays:
+        return Selection(list(Lines(folder / TEXTS)), seconds=summary["seconds"], summary=summary, **arrays)
+
+
+@makes(version=1)
+def quality(
+    folder: Path, task: str, selector: str, source: tuple, name: str, selection: Path, pool: Path,
+    vampire: Path | None = None,
+) -> None:  # fmt: skip
+    """Selections judged: by the task's dev text, which none of them saw; VAMPIRE's cost includes its training."""
+    from helpers.select import compare_selections
+
+    dev, chosen = load(name, source).dev["text"], load_selection(selection)
+    row = compare_selections({selector: chosen}, dev, list(Lines(pool / TEXTS)))
+    if vampire:
+        fit = read_json(vampire / "summary.json")
+        row["seconds"] += fit["seconds"]
+        row["peak_memory_mb"] = row["peak_memory_mb"].clip(lower=fit["peak_memory_mb"])
+    row.to_csv(folder / "table.csv", index=False)
+
+
+@makes(version=2)
+def overlap(folder: Path, documents: int, top: int, **domains: Path) -> None:
+    """Vocabulary overlap: of as many documents from all over each domain. Paper: Figure 2."""
+    from helpers.overlap import overlap_matrix
+
+    texts = {name: list(Thinned(Lines(domain / TRAIN), documents)) for name, domain in domains.items()}
+    overlap_matrix(texts, top=top).to_csv(folder / "table.csv", index=False)
+
+
+@makes(version=1)
+def audit(folder: Path, task: str, source: tuple, name: str, own: Path, **corpora: Path) -> None:
+    """Leak audit: texts that a task's splits share with each other and with the corpora."""
+    from helpers.data import audit as audit_task
+
+    texts = {title.replace("_", " "): Lines(corpus / TRAIN) for title, corpus in corpora.items()}
+    audit_task(load(name, source), texts | {"tapt text": Lines(own / TEXTS)}).to_csv(folder / "table.csv", index=False)

@@ -1,0 +1,295 @@
+"""What a study is made of: each name of the paper as a step that knows what it reads. Nothing is computed here."""
+
+import dataclasses
+import functools
+from pathlib import Path
+
+from helpers.config import Config
+from helpers.data import DOMAINS, domain_names, load_domain, load_task
+from helpers.encoder.named import base_files, has_masked_lm_head
+from helpers.errors import UserError, nearest
+from helpers.hashing import fingerprint
+from helpers.methods import METHODS, split_selection
+from helpers.study import makers
+from helpers.study.steps import Step
+
+SEED = 0  # of adaptations and selections, one each as in the paper; seeds vary in fine-tuning
+GENERIC = "generic"  # the sample of the base model's own pretraining sources, "PT" in the paper
+
+
+class NothingToCompare(UserError):
+    """A method that this study has no text for: no other task, no other domain, no unlabelled text."""
+
+
+class Plan:
+    """The steps of one configuration. Reading tasks and fingerprinting sources is the most it does.
+
+    config: a helpers.config.Config. Equal steps are one object, so a plan can be asked again and again.
+    """
+
+    def __init__(self, config: Config):
+        self.config = config
+        caps = ("data_dir", "task_file", "max_train", "max_dev", "max_test")
+        self.source = tuple((name, getattr(config, name)) for name in caps)
+        self.places = {"data_dir": config.data_dir, "domain_file": config.domain_file}
+        self.tasks = tuple(dict.fromkeys((*config.tasks, *config.selection_tasks)))
+
+    # Texts ---------------------------------------------------------------------------------------------
+
+    @functools.cache  # noqa: B019 - lives as long as the study
+    def task(self, name: str):
+        """The task as read: train, dev, test, labels, spec."""
+        return load_task(name, **dict(self.source))
+
+    @functools.cache  # noqa: B019
+    def task_fingerprint(self, name: str) -> str:
+        task = self.task(name)
+        return fingerprint([fingerprint(split[["text", "label"]]) for split in (task.train, task.dev, task.test)])
+
+    @functools.cached_property
+    def domains(self) -> tuple[str, ...]:
+        """Domains to adapt to: those asked for, else the tasks' own and, for not-DAPT, the paper's other ones."""
+        chosen = list(self.config.domains)
+        if not chosen:
+            own = dict.fromkeys(map(self.domain_of, self.config.tasks))
+            paired = dict.fromkeys(DOMAINS[name].not_dapt for name in own if name in DOMAINS)
+            chosen = [name for name in DOMAINS if name in own or name in paired]
+            chosen += [name for name in own if name not in chosen]
+        return tuple(dict.fromkeys([*chosen, *domain_names(self.config.domain_file)]))
+
+    @functools.cached_property
+    def held(self) -> Step:
+        """Dev and test texts of every task."""
+        here = {"source": self.source, "names": list(self.tasks)}
+        return Step(
+            makers.held, {"tasks": [self.task_fingerprint(name) for name in self.tasks]}, {}, here, "dev and test"
+        )
+
+    @functools.cache  # noqa: B019
+    def domain(self, name: str) -> Step:
+        """A domain's whole text, to train on and held out. Raises UserError where its text cannot be had."""
+        corpus = load_domain(name, **self.places)
+        text = fingerprint(Path(corpus.path)) if corpus.path else fingerprint(corpus)
+        return Step(makers.domain, {"text": text}, {"held": self.held}, {"name": name, "source": self.places}, name)
+
+    @functools.cache  # noqa: B019
+    def task_text(self, name: str, split: str = "train") -> Step:
+        """A task's text to train on ('train', or 'unlabeled' with train), or its dev text to measure loss on."""
+        if split == "unlabeled" and not self.task(name).unlabeled:
+            raise NothingToCompare(f"curated_tapt: task {name} has no unlabelled text (unlabeled.jsonl)")
+        settings = {"task": self.task_fingerprint(name), "split": split}
+        if split == "unlabeled":
+            settings["unlabeled"] = fingerprint(self.task(name).unlabeled)
+        reads = {} if split == "dev" else {"held": self.held}
+        return Step(makers.task_text, settings, reads, {"source": self.source, "name": name}, name)
+
+    def can_be_had(self, read, name: str) -> bool:
+        """Whether `read`, this plan's `task` or `domain`, finds a text of that name."""
+        try:
+            return bool(read(name))
+        except UserError:
+            return False
+
+    # Which domain or task a method borrows from --------------------------------------------------------
+
+    def domain_of(self, task: str) -> str:
+        return self.task(task).spec.domain
+
+    def unrelated_domain(self, task: str) -> str:
+        """The domain that not-DAPT adapts to: the paper's pair where its text can be had, else another of the study."""
+        own = self.domain_of(task)
+        paired = DOMAINS[own].not_dapt if own in DOMAINS else ""
+        if paired and (paired in self.domains or self.can_be_had(self.domain, paired)):
+            return paired
+        others = [name for name in self.domains if name != own]
+        if not others:
+            raise NothingToCompare(f"not_dapt for {task}: the study has no domain besides {own}; add one to DOMAINS")
+        return others[-1]
+
+    def partner(self, task: str) -> str:
+        """The task that Transfer-TAPT adapts to: the paper's pair where it can be had, one of the domain, any other."""
+        spec = self.task(task).spec
+        others = [name for name in self.tasks if name != task]
+        same = [name for name in others if self.domain_of(name) == spec.domain]
+        if spec.partner and (spec.partner in others or (not same and self.can_be_had(self.task, spec.partner))):
+            return spec.partner
+        if not others:
+            raise NothingToCompare(f"transfer_tapt for {task}: the study has no other task; add one to TASKS")
+        after = self.tasks.index(task) if task in self.tasks else 0
+        return same[0] if same else others[after % len(others)]
+
+    # Models --------------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def base(self) -> dict:
+        """The base model as every step takes it: its fingerprint, which is in keys, and its folder, which is not."""
+        folder, files = base_files(self.config.base_model)
+        digest = fingerprint([part for file in files for part in (file.name, fingerprint(file))])
+        return {"base": digest, "base_path": str(folder)}
+
+    @functools.cached_property
+    def head(self) -> Step | None:
+        """The base with a masked-LM head fitted on general text, where adaptations start; None where it has one."""
+        if has_masked_lm_head(self.base["base_path"]):
+            return None
+        from helpers.adapt import HEAD
+
+        if not self.can_be_had(self.domain, GENERIC):
+            raise UserError(f"BASE_MODEL={self.config.base_model} has no masked-LM head, and there is no general text "
+                            "(domain 'generic') to fit one on")  # fmt: skip
+        config = self.config
+        # a fresh head needs more text than a trained one: four DAPTs, at most the head's own recipe
+        recipe = dataclasses.replace(HEAD, steps=min(HEAD.steps, 4 * config.dapt_steps), batch_size=config.dapt_batch,
+                                     max_length=config.max_length)  # fmt: skip
+        return self._adapted("head", recipe.as_dict(), self.domain(GENERIC), None)
+
+    @functools.cache  # noqa: B019
+    def model(self, method: str, task: str) -> Step | None:
+        """The checkpoint that a method means for a task; None for the base itself and for methods without a model.
+
+        Raises UserError for an unknown method, NothingToCompare where the study has no text for it.
+        """
+        match method:
+            case "base" | "tfidf":
+                return None
+            case "dapt":
+                return self.dapt(self.domain_of(task))
+            case "shuffled_dapt":
+                return self.dapt(self.domain_of(task), shuffle=True)
+            case "not_dapt":
+                return self.dapt(self.unrelated_domain(task))
+            case "tapt":
+                return self.tapt(task)
+            case "dapt_tapt":
+                return self.tapt(task, self.dapt(self.domain_of(task)))
+            case "transfer_tapt":
+                return self.tapt(self.partner(task))
+            case "curated_tapt":
+                return self.tapt(task, split="unlabeled")
+            case "dapt_curated_tapt":
+                return self.tapt(task, self.dapt(self.domain_of(task)), split="unlabeled")
+        if picked := split_selection(method):
+            return self.tapt(task, selected=self.selection(task, *picked))
+        raise UserError(f"method {method!r}: expected one of {', '.join(METHODS)}.{nearest(method, METHODS)}")
+
+    @functools.cache  # noqa: B019
+    def dapt(self, domain: str, shuffle: bool = False) -> Step:
+        """DAPT on a domain, or on its words in random order. Paper: section 3.1."""
+        from helpers.adapt import DAPT
+
+        c = self.config
+        recipe = dataclasses.replace(DAPT, steps=c.dapt_steps, batch_size=c.dapt_batch,
+                                     learning_rate=c.dapt_learning_rate, max_length=c.max_length)  # fmt: skip
+        about = f"{c.dapt_steps:,} updates of {c.dapt_batch:,} sequences, peak learning rate {c.dapt_learning_rate:g}"
+        more = {"documents": c.dapt_steps * c.dapt_batch} | ({"shuffle": True} if shuffle else {})
+        name = "shuffled DAPT" if shuffle else "DAPT"
+        return self._adapted(name, recipe.as_dict(), self.domain(domain), self.head, about=about, **more)
+
+    @functools.cache  # noqa: B019
+    def tapt(self, task: str, parent: Step | None = None, split: str = "train", selected: Step | None = None) -> Step:
+        """TAPT on the task's text, joined with what was selected, in DAPT's tokens at most. Paper: section 4.1."""
+        c = self.config
+        recipe = {"name": "tapt", "epochs": c.tapt_epochs, "batch_size": c.tapt_batch,
+                  "learning_rate": c.tapt_learning_rate, "max_length": c.max_length}  # fmt: skip
+        name = ("DAPT+" if parent else "") + ("Curated-TAPT" if split == "unlabeled" else "TAPT")
+        if selected:
+            name = f"{selected.settings['selector']}-{selected.settings['k']}-TAPT"
+        return self._adapted(
+            name, recipe, self.task_text(task, split), parent or self.head, selected,
+            about=f"at most {c.tapt_epochs:,} passes", most_tokens=c.dapt_steps * c.dapt_batch * c.max_length,
+        )  # fmt: skip
+
+    def _adapted(
+        self, what: str, recipe: dict, texts: Step, parent: Step | None, selected: Step | None = None, about="", **more
+    ) -> Step:
+        reads = {"texts": texts, "parent": parent, "selected": selected}
+        settings = {"recipe": recipe, "seed": SEED, "base": self.base["base"], **more}
+        return Step(
+            makers.model, settings, {role: step for role, step in reads.items() if step},
+            {"base_path": self.base["base_path"]}, f"{what} on {texts.name}", about,
+        )  # fmt: skip
+
+    # Selection -----------------------------------------------------------------------------------------
+
+    @functools.cache  # noqa: B019
+    def pool(self, domain: str) -> Step:
+        """Distinct sentences of a domain's training text, to select from."""
+        settings = {"sentences": self.config.pool_sentences}
+        return Step(makers.pool, settings, {"domain": self.domain(domain)}, name=domain)
+
+    @functools.cache  # noqa: B019
+    def vampire(self, task: str) -> Step:
+        """VAMPIRE for a task, shared by every k."""
+        reads = {"pool": self.pool(self.domain_of(task)), "task": self.task_text(task)}
+        return Step(makers.vampire, {"epochs": self.config.vampire_epochs, "seed": SEED}, reads, name=task)
+
+    @functools.cache  # noqa: B019
+    def selection(self, task: str, selector: str, k: int) -> Step:
+        """Text for a task by one selector. VAMPIRE's rivals get as many sentences as it found at the same k."""
+        reads = {"pool": self.pool(self.domain_of(task)), "task": self.task_text(task), "held": self.held}
+        settings, here = {"selector": selector, "k": k, "seed": SEED}, {}
+        if selector == "vampire":
+            reads["vampire"] = self.vampire(task)
+        elif "vampire" in self.config.selectors:
+            reads["leader"] = self.selection(task, "vampire", k)
+        if selector == "embedding":
+            settings["base"], here["base_path"] = self.base["base"], self.base["base_path"]
+        return Step(makers.selection, settings, reads, here, f"{selector} {k} for {task}")
+
+    @functools.cache  # noqa: B019
+    def quality(self, task: str, selector: str, k: int) -> Step:
+        """What a selection is worth before anything is trained on it."""
+        chosen = self.selection(task, selector, k)
+        reads = {"selection": chosen, "pool": chosen.reads["pool"]}
+        if selector == "vampire":
+            reads["vampire"] = chosen.reads["vampire"]
+        settings = {"task": self.task_fingerprint(task), "selector": selector}
+        return Step(makers.quality, settings, reads, {"source": self.source, "name": task}, chosen.name)
+
+    # Measurements --------------------------------------------------------------------------------------
+
+    def sample(self, method: str, task: str) -> Step:
+        """The text a method's loss is told on: its domain's held-out documents, or dev text of the task it read."""
+        match method:
+            case "dapt" | "shuffled_dapt":
+                return self.domain(self.domain_of(task))
+            case "not_dapt":
+                return self.domain(self.unrelated_domain(task))
+            case "transfer_tapt":
+                return self.task_text(self.partner(task), "dev")
+        return self.task_text(task, "dev")
+
+    def losses(self, model: Step | None, sample: Step) -> Step:
+        """Masked-LM loss of every document of a sample under a model (None: what adaptations start from)."""
+        c, start = self.config, model or self.head
+        settings = {"max_length": c.max_length, "documents": c.heldout_documents, "base": self.base["base"]}
+        reads = {"sample": sample} | ({"model": start} if start else {})
+        name = f"{start.name if start else 'base'}, loss on {sample.name}"
+        return Step(makers.losses, settings, reads, {"base_path": self.base["base_path"]}, name)
+
+    def record(self, task: str, method: str, seed: int, recipe: str = "paper") -> Step:
+        """One fine-tuning, or the TF-IDF line."""
+        from helpers.classify import recipe_for
+
+        loaded, model, chosen, base = self.task(task), self.model(method, task), {}, ""
+        if method != "tfidf":
+            chosen = dataclasses.asdict(recipe_for(self.config, recipe).sized(len(loaded.train)))
+            base = self.base["base"]
+        settings = {"task": self.task_fingerprint(task), "metric": loaded.spec.metric, "recipe": chosen, "seed": seed,
+                    "base": base}  # fmt: skip
+        here = {"source": self.source, "name": task, "base_path": self.base["base_path"]}
+        return Step(makers.record, settings, {"model": model} if model else {}, here, f"{task} {method} seed {seed}")
+
+    def overlap(self) -> Step:
+        """Vocabulary overlap of PT and every domain. Paper: Figure 2."""
+        settings = {"documents": self.config.overlap_documents, "top": self.config.top_words}
+        return Step(
+            makers.overlap, settings, {name: self.domain(name) for name in (GENERIC, *self.domains)}, name="domains"
+        )
+
+    def audit(self, task: str) -> Step:
+        """Texts that a task shares between its splits and with the corpora."""
+        reads = {"general_text": self.domain(GENERIC), "domain_text": self.domain(self.domain_of(task)),
+                 "own": self.task_text(task)}  # fmt: skip
+        here = {"source": self.source, "name": task}
+        return Step(makers.audit, {"task": self.task_fingerprint(task)}, reads, here, task)

@@ -1,0 +1,104 @@
+"""Texts in the folders of artifacts: streamed in and out, thinned, shuffled."""
+
+import hashlib
+import json
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from helpers.files import aside
+
+
+class Lines:
+    """Texts of a JSONL file, read anew by every iteration."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+
+    def __iter__(self) -> Iterator[str]:
+        with open(self.path, encoding="utf-8") as lines:
+            for line in lines:
+                yield json.loads(line)["text"]
+
+
+def write_lines(path: Path, texts: Iterable[str]) -> dict:
+    """Write texts as JSONL, one at a time. Returns their number (documents), words and bytes of text.
+
+    >>> write_lines(tmp / "two.jsonl", ["one text", "another"])
+    {'documents': 2, 'words': 3, 'bytes': 15}
+    """
+    documents, words, size = 0, 0, 0
+    with aside(path) as new, open(new, "w", encoding="utf-8") as out:
+        for text in texts:
+            documents, words, size = documents + 1, words + len(text.split()), size + len(text.encode())
+            out.write(json.dumps({"text": text}, ensure_ascii=False) + "\n")
+    return {"documents": documents, "words": words, "bytes": size}
+
+
+class Thinned:
+    """A random `wanted` of some texts in their order, chosen by content, so the same on every machine.
+
+    A sample of n texts is spread over the whole and is part of every larger sample. Read anew by every iteration, so
+    texts: no generator. wanted: 0 keeps all. Held in memory: 8 bytes a text.
+
+    >>> few, more = (set(Thinned([f"text {i}" for i in range(99)], n)) for n in (5, 20))
+    >>> len(few), few < more
+    (5, True)
+    """
+
+    def __init__(self, texts: Iterable[str], wanted: int):
+        self.texts, self.wanted = texts, wanted
+
+    def __iter__(self) -> Iterator[str]:
+        if not self.wanted:
+            return iter(self.texts)
+        codes = np.fromiter(map(_code, self.texts), np.uint64)
+        if len(codes) <= self.wanted:
+            return iter(self.texts)
+        bound = np.partition(codes, self.wanted - 1)[self.wanted - 1]
+        return islice((text for text in self.texts if _code(text) <= bound), self.wanted)
+
+
+def distinct_sentences(documents: Iterable[str], wanted: int) -> Iterator[str]:
+    """A random `wanted` of the distinct sentences of re-iterable documents, in their order, chosen by content.
+
+    Sentences that differ only in case or punctuation count as one. Held in memory: those chosen, of others 8 bytes.
+    """
+    from helpers.data import unique_sentences
+
+    codes = np.unique(np.fromiter((_code(normal) for normal, _ in _sentences(documents)), np.uint64))
+    bound = np.partition(codes, wanted - 1)[wanted - 1] if len(codes) > wanted else codes.max(initial=0)
+    chosen = (sentence for normal, sentence in _sentences(documents) if _code(normal) <= bound)
+    return iter(unique_sentences(chosen))
+
+
+def _sentences(documents: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """(normalised, as it stands) of every sentence that a pool may hold."""
+    from helpers.data import normalised, unique_sentences
+
+    for document in documents:
+        for sentence in unique_sentences([document]):
+            yield normalised(sentence), sentence
+
+
+def _code(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8, salt=b"thin").digest(), "little")
+
+
+def shuffled_words(texts: Iterable[str], seed: int) -> Iterator[str]:
+    """Each text with its words in random order: topic and frequency without syntax, a bag-of-words control."""
+    order = random.Random(seed)
+    for text in texts:
+        words = text.split()
+        order.shuffle(words)
+        yield " ".join(words)
+
+
+def logger(folder: Path) -> Callable[[str], None]:
+    """A log function that appends to log.txt of the artifact, each line with its time."""
+    stream = open(folder / "log.txt", "a", encoding="utf-8", buffering=1)
+    return lambda message: print(time.strftime("%H:%M:%S"), message, file=stream)

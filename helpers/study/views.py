@@ -1,0 +1,148 @@
+"""What notebooks look at: settings, sizes, learning curves, pairs of tasks, selections side by side.
+
+Every function takes a Study first and returns a table or plain arrays.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from helpers.config import Config, make_config
+from helpers.study.makers import TEXTS
+from helpers.study.plan import SEED, NothingToCompare
+from helpers.study.study import Study
+from helpers.study.texts import Lines
+
+
+def settings(study: Study) -> pd.DataFrame:
+    """Every parameter with this run's value, the paper's and what it means."""
+    paper = make_config("paper")
+    rows = [
+        {"parameter": name.upper(), "this run": _show(getattr(study.config, name)),
+         "paper": _show(getattr(paper, name)),
+         "meaning": field.description}
+        for name, field in Config.model_fields.items()
+    ]  # fmt: skip
+    return pd.DataFrame(rows).set_index("parameter")
+
+
+def task_sizes(study: Study) -> pd.DataFrame:
+    """One row a task: domain, metric, sizes, classes and the source that answered."""
+    rows = []
+    for name in study.plan.tasks:
+        task = study.task(name)
+        rows.append({
+            "task": name, "domain": task.spec.domain, "metric": task.spec.metric, "train": len(task.train),
+            "dev": len(task.dev), "test": len(task.test), "unlabeled": len(task.unlabeled),
+            "classes": len(task.labels), "source": task.source,
+        })  # fmt: skip
+    return pd.DataFrame(rows).set_index("task")
+
+
+def transfer_pairs(study: Study) -> pd.DataFrame:
+    """The task each task borrows text from, and whether both are of one domain. Paper: Table 6.
+
+    Empty where the study has one task alone and no partner of it can be had.
+    """
+    rows = []
+    for task in study.tasks:
+        try:
+            partner = study.plan.partner(task)
+        except NothingToCompare:
+            continue
+        own, other = study.plan.domain_of(task), study.plan.domain_of(partner)
+        rows.append({"task": task, "domain": own, "partner": partner, "partner_domain": other,
+                     "pair": "same" if own == other else "cross"})  # fmt: skip
+    return pd.DataFrame(rows, columns=["task", "domain", "partner", "partner_domain", "pair"]).set_index("task")
+
+
+def histories(study: Study, methods: Sequence[str], tasks: Sequence[str] | None = None) -> pd.DataFrame:
+    """Learning curves of the checkpoints: method, corpus, step, loss (training), heldout_loss (both ends), preset."""
+    frames = []
+    rows = study.adapt(methods, tasks).to_dict("records")
+    steps = {
+        step.key: step
+        for method in methods
+        for task in (study.tasks if tasks is None else tasks)
+        if (step := _model(study, method, task))
+    }
+    for row in rows:
+        curve = study.table(steps[row["checkpoint_key"]], "history.csv")
+        ends = {"step": [0, row["steps"]], "heldout_loss": [row["mlm_loss_before"], row["mlm_loss_after"]]}
+        frames.append(pd.concat([curve, pd.DataFrame(ends)]).assign(method=row["method"], corpus=row["corpus"]))
+    return pd.concat(frames, ignore_index=True).assign(preset=study.config.preset)
+
+
+def _model(study: Study, method: str, task: str):
+    try:
+        return study.plan.model(method, task)
+    except NothingToCompare:
+        return None
+
+
+def selection_methods(study: Study) -> tuple[str, ...]:
+    """Methods of Table 8: every k for VAMPIRE and random, its rivals at the smallest k."""
+    config = study.config
+    return tuple(
+        f"{selector}_{k}_tapt"
+        for selector in config.selectors
+        for k in (config.neighbours if selector in ("vampire", "random") else config.neighbours[:1])
+    )
+
+
+def pool_texts(study: Study, task: str) -> list[str]:
+    """The sentences that text for a task is selected from."""
+    return list(Lines(study.folder(study.plan.pool(study.plan.domain_of(task))) / TEXTS))
+
+
+def neighbour_table(study: Study, task: str, queries: int = 3, k: int = 5) -> pd.DataFrame:
+    """Nearest domain sentences of `queries` task sentences, evenly spread over the task's text. Paper: Table 21."""
+    from helpers.select import neighbours_table
+
+    texts = study.task_texts(task)
+    rows = np.linspace(0, len(texts) - 1, queries).astype(int)
+    chosen = study.select(task, "vampire", study.config.neighbours[0])
+    return neighbours_table(texts, pool_texts(study, task), chosen, rows, k)
+
+
+def compare_selections(study: Study, task: str, k: int) -> pd.DataFrame:
+    """Selectors side by side without training: words, cover and KL reduction on dev text, seconds, memory."""
+    steps = [study.plan.quality(task, selector, k) for selector in study.config.selectors]
+    study.make(steps)
+    return pd.concat([study.table(step) for step in steps], ignore_index=True)
+
+
+def closeness(study: Study, task: str, k: int) -> dict[str, np.ndarray]:
+    """Cosine of every selected sentence to its nearest task sentence, by VAMPIRE: selector -> numbers in [-1, 1]."""
+    from helpers.select import neighbours
+
+    model = study.vampire(task)
+    queries = model.embed(study.task_texts(task))
+    chosen = {selector: study.select(task, selector, k).texts for selector in study.config.selectors}
+    return {selector: neighbours(model.embed(texts), queries, 1)[1][:, 0] for selector, texts in chosen.items()}
+
+
+def text_map(study: Study, task: str, k: int, most: int = 600) -> pd.DataFrame:
+    """Task, selected, random and other domain sentences on the two main axes of VAMPIRE's space: kind, text, x, y."""
+    from helpers.select import map_2d
+
+    kinds = {
+        "domain": pool_texts(study, task),
+        "random": study.select(task, "random", k).texts if "random" in study.config.selectors else [],
+        "selected": study.select(task, "vampire", k).texts,
+        "task": study.task_texts(task),
+    }
+    draw = np.random.default_rng(SEED)
+    rows = [
+        {"kind": kind, "text": texts[i]}
+        for kind, texts in kinds.items()
+        for i in sorted(draw.permutation(len(texts))[:most].tolist())
+    ]
+    frame = pd.DataFrame(rows)
+    points = map_2d(study.vampire(task).embed(frame["text"]))
+    return frame.assign(x=points[:, 0], y=points[:, 1])
+
+
+def _show(value) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
