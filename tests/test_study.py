@@ -13,8 +13,8 @@ from transformers import AutoTokenizer
 
 from helpers.config import PRESETS
 from helpers.errors import UserError
+from helpers.methods import split_selection
 from helpers.paths import MINI
-from helpers.results import split_selection
 from helpers.study import Study, environment, parameters
 from helpers.study import steps as steps_module
 from helpers.study.corpora import thin

@@ -8,14 +8,10 @@ from pathlib import Path
 from helpers.encoder.named import has_masked_lm_head, resolve_model
 from helpers.errors import UserError
 from helpers.hashing import fingerprint
-from helpers.results.records import split_selection
+from helpers.methods import METHODS, split_selection
 from helpers.study.corpora import Corpora
 from helpers.study.steps import Lines, Step, read_json
 
-METHODS = (
-    "base", "dapt", "not_dapt", "tapt", "dapt_tapt", "transfer_tapt", "shuffled_dapt", "curated_tapt",
-    "dapt_curated_tapt", "tfidf",
-)  # fmt: skip
 SEED = 0  # of the one adaptation each model has, as in the paper; seeds vary in fine-tuning
 _WEIGHTS = ("*.safetensors", "*.bin", "config.json", "*token*", "vocab*", "merges*", "*.model")
 

@@ -12,7 +12,7 @@ from helpers import paths
 from helpers.config import Config, make_config
 from helpers.errors import UserError, nearest
 from helpers.hashing import MANIFEST
-from helpers.results.records import split_selection
+from helpers.methods import split_selection
 from helpers.store import Store
 from helpers.study import grid, measures, selection
 from helpers.study.corpora import Corpora
