@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from helpers.errors import UserError, nearest
+from helpers.methods import SELECTORS
 
 SAMPLE_TASKS = ("rct_nlm", "arxiv_cs", "bbc", "imdb_sample")
 TOY_TASKS = ("toy_biomed", "toy_cs", "toy_news", "toy_reviews")
@@ -72,8 +73,6 @@ class Config(BaseModel):
         return value
 
 
-_ALL_SELECTORS = ("vampire", "random", "tfidf", "bm25", "moore_lewis", "dsir", "embedding")
-
 PRESETS: dict[str, dict] = {
     # Seconds: generated text, to see that everything works.
     "smoke": dict(
@@ -100,13 +99,13 @@ PRESETS: dict[str, dict] = {
         max_test=2000, max_length=128, overlap_documents=10_000, heldout_documents=1000, dapt_steps=400, dapt_batch=128,
         dapt_learning_rate=1e-3, tapt_epochs=30, tapt_batch=128, tapt_learning_rate=5e-4, epochs=10,
         learning_rate=5e-4, batch_size=16, patience=3,
-        selection_tasks=("chemprot", "rct-sample", "citation_intent"), selectors=_ALL_SELECTORS,
+        selection_tasks=("chemprot", "rct-sample", "citation_intent"), selectors=tuple(SELECTORS),
         neighbours=(50, 150, 500), pool_sentences=200_000, vampire_epochs=50, strong_seeds=3,
     ),
     # The paper's own recipe, for GPUs.
     "paper": dict(
         tasks=PAPER_TASKS, base_model="roberta-base", seeds=5,
-        selection_tasks=("chemprot", "rct-sample", "citation_intent"), selectors=_ALL_SELECTORS,
+        selection_tasks=("chemprot", "rct-sample", "citation_intent"), selectors=tuple(SELECTORS),
         neighbours=(50, 150, 500), strong_seeds=5,
     ),
 }  # fmt: skip

@@ -13,8 +13,8 @@ from transformers import AutoTokenizer
 
 from helpers.config import PRESETS, Config
 from helpers.errors import UserError
+from helpers.methods import split_selection
 from helpers.paths import MINI
-from helpers.results import split_selection
 from helpers.study import Study, environment, makers, parameters, views
 from helpers.study.steps import makes
 from helpers.study.texts import Lines, Thinned, distinct_sentences, shuffled_words, write_lines

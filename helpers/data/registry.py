@@ -37,7 +37,10 @@ class TaskSpec:
 
 @dataclass(frozen=True)
 class DomainSpec:
-    """A domain to adapt to; not_dapt is the unrelated domain the paper compares with (Table 3)."""
+    """A domain to adapt to; not_dapt is the unrelated domain the paper compares with (Table 3).
+
+    title, colour: as every table and figure shows it.
+    """
 
     name: str
     title: str
@@ -45,6 +48,7 @@ class DomainSpec:
     licence: str
     not_dapt: str | None = None
     path: str | None = None
+    colour: str = ""
 
 
 _RCT_LABELS = ("BACKGROUND", "CONCLUSIONS", "METHODS", "OBJECTIVE", "RESULTS")
@@ -100,14 +104,17 @@ _TASKS = (
 )  # fmt: skip
 TASKS: dict[str, TaskSpec] = {spec.name: spec for spec in _TASKS}
 
-_DOMAINS = (
-    DomainSpec("biomed", "BioMed", "biomedical papers; in the sample, MEDLINE abstracts", _NLM, "reviews"),
-    DomainSpec("cs", "CS", "computer-science papers; in the sample, arXiv abstracts", "CC0 1.0", "news"),
-    DomainSpec("news", "News", "news articles; in the sample, articles of 2016-17 and the BBC's",
-               "CC0 1.0 and BBC copyright, research use", "cs"),
-    DomainSpec("reviews", "Reviews", "product reviews; in the sample, film reviews", "research use", "biomed"),
+_DOMAINS = (  # in the order of every table
     DomainSpec("generic", "PT", "text like the base model's own pretraining sources; in the sample, Wikipedia "
-               "paragraphs and speeches", "CC BY-SA 3.0 and public domain"),
+               "paragraphs and speeches", "CC BY-SA 3.0 and public domain", colour="#6e7985"),
+    DomainSpec("biomed", "BioMed", "biomedical papers; in the sample, MEDLINE abstracts", _NLM, "reviews",
+               colour="#0ea478"),
+    DomainSpec("cs", "CS", "computer-science papers; in the sample, arXiv abstracts", "CC0 1.0", "news",
+               colour="#0e75b4"),
+    DomainSpec("news", "News", "news articles; in the sample, articles of 2016-17 and the BBC's",
+               "CC0 1.0 and BBC copyright, research use", "cs", colour="#d96100"),
+    DomainSpec("reviews", "Reviews", "product reviews; in the sample, film reviews", "research use", "biomed",
+               colour="#d282c7"),
 )  # fmt: skip
 DOMAINS: dict[str, DomainSpec] = {spec.name: spec for spec in _DOMAINS}
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import paper
+from helpers.data.registry import TASKS
 from helpers.figures.labels import name_points
 from helpers.figures.style import (
     DOMAIN_COLOURS,
@@ -15,7 +16,7 @@ from helpers.figures.style import (
     styled,
 )
 
-_ORDER = ("generic", "news", "reviews", "biomed", "cs")
+_ORDER = tuple(dict.fromkeys(paper.table("figure2")["a"]))  # rows and columns as the paper's figure has them
 
 
 @styled
@@ -123,8 +124,8 @@ def loss_matrix_heatmap(table: pd.DataFrame, ax=None, preset: str | None = None)
 def gain_vs_overlap(scores: pd.DataFrame, overlap: pd.DataFrame, ax=None, preset: str | None = None):
     """Gain of DAPT over the base against how many words the domain shares with PT, one point a task.
 
-    scores: `dapt_table`. overlap: `overlap_table`. The paper's tasks stand beside ours as hollow marks, at the
-    paper's own overlap. Returns the Axes. Paper: section 3.1, Figure 2, Table 3.
+    scores: `score_table` with DAPT and base. overlap: `overlap_table`. The paper's tasks stand beside ours as hollow
+    marks, at the paper's own overlap. Returns the Axes. Paper: section 3.1, Figure 2, Table 3.
     """
     column = "mean" if "mean" in overlap else "percent"
     rows = overlap[(overlap["definition"] == "paper") & (overlap["a"] == "generic")]
@@ -142,8 +143,8 @@ def gain_vs_overlap(scores: pd.DataFrame, overlap: pd.DataFrame, ax=None, preset
 def gain_vs_loss_change(scores: pd.DataFrame, losses: pd.DataFrame, ax=None, preset: str | None = None):
     """Gain of DAPT over the base against how far it lowered the domain's masked-LM loss, one point a task.
 
-    scores: `dapt_table`. losses: `mlm_loss_table`. The eight points of the official repository's scatter.pdf stand
-    beside ours as hollow marks. Returns the Axes.
+    scores: `score_table` with DAPT and base. losses: `mlm_loss_table`. The eight points of the official repository's
+    scatter.pdf stand beside ours as hollow marks. Returns the Axes.
     """
     own = losses[losses["model"] == "dapt_" + losses["sample"]].set_index("sample")["change"]
     ours = _gains(scores).assign(x=lambda t: -t["domain"].map(own))
@@ -166,11 +167,9 @@ def _gains(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def _paper_gains() -> pd.DataFrame:
-    from helpers.results.claims import PAPER_DOMAINS
-
     printed = paper.table("table3").pivot(index="task", columns="method", values="mean")
     gains = (printed["dapt"] - printed["base"]).rename("gain").reset_index()
-    return gains.assign(domain=gains["task"].map(PAPER_DOMAINS), whose="the paper")
+    return gains.assign(domain=[TASKS[task].domain for task in gains["task"]], whose="the paper")
 
 
 def _gain_scatter(ours: pd.DataFrame, theirs: pd.DataFrame, ax):

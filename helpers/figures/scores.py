@@ -15,8 +15,8 @@ from helpers.figures.style import (
     new_grid,
     styled,
 )
-from helpers.results.records import method_order
-from helpers.results.render import interval, method_title, score
+from helpers.methods import method_order, method_title
+from helpers.results.render import interval, score
 
 CLAIM_TITLES = {
     "dapt_beats_base": "DAPT beats the base in every domain",
@@ -35,7 +35,7 @@ CLAIM_TITLES = {
 def method_scores(table: pd.DataFrame, records: pd.DataFrame | None = None, axes=None):
     """F1 of every method, one panel a task: mean and interval, the single seeds, the paper's value apart.
 
-    table: a score table (`dapt_table`, `tapt_table`, ...). records: `load_records`, for the seeds' own marks; a
+    table: `score_table`. records: `load_records`, for the seeds' own marks; a
     degenerate seed is a cross. The paper's base model is another, so its values stand in a narrow panel of their
     own, with their own axis, beside each task it has numbers for. Returns the Axes [tasks] of our own scores.
     """
@@ -106,7 +106,7 @@ def seed_spread(records: pd.DataFrame, methods=None, ax=None):
 def transfer_dumbbell(table: pd.DataFrame, ax=None):
     """From TAPT on a task's own text to TAPT on its partner's, one line a task; the paper's change beside it.
 
-    table: `transfer_table`. Returns the Axes. Paper: Table 6.
+    table: `score_table` of TABLE_6. Returns the Axes. Paper: Table 6.
     """
     wide = {name: table[(table["method"] == name) & (table["recipe"] == "paper")].set_index("task")
             for name in ("tapt", "transfer_tapt")}  # fmt: skip

@@ -16,8 +16,7 @@ from helpers.figures.style import (
     new_grid,
     styled,
 )
-from helpers.results.records import split_selection
-from helpers.results.render import SELECTOR_TITLES, method_title
+from helpers.methods import method_title, selector_title, split_selection
 
 _LINES = {"dapt": "-", "tapt": "--", "base": ":"}
 _COSTS = {
@@ -51,7 +50,7 @@ def selection_curve(table: pd.DataFrame, axes=None):
             colour = colour_of(selector, SELECTOR_COLOURS, selectors)
             reach = np.abs(part[["low", "high"]].sub(part["mean"], axis=0).fillna(0).to_numpy().T)
             ax.errorbar(x, part["mean"], yerr=reach, color=colour, marker="s" if selector == "random" else "o",
-                        ms=5, capsize=2, elinewidth=1, label=SELECTOR_TITLES.get(selector, selector))  # fmt: skip
+                        ms=5, capsize=2, elinewidth=1, label=selector_title(selector))  # fmt: skip
         for method, dashes in _LINES.items():
             for row in rows[rows["method"] == method].itertuples():
                 colour = METHOD_COLOURS[method]
@@ -98,7 +97,7 @@ def similarity_histogram(
     density, rows = {name: np.histogram(one, edges, density=True)[0] for name, one in values.items()}, []
     for name, heights in density.items():
         colour = colour_of(name, SELECTOR_COLOURS, values)
-        title = f"{SELECTOR_TITLES.get(name, name)} ({len(values[name]):,})"
+        title = f"{selector_title(name)} ({len(values[name]):,})"
         ax.stairs(heights, edges, fill=True, color=colour, alpha=0.35)
         ax.stairs(heights, edges, color=colour, lw=1.4, label=title)
         ax.axvline(float(np.median(values[name])), color=colour, lw=1, ls="--")

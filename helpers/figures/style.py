@@ -5,6 +5,9 @@ import functools
 import matplotlib
 import pandas as pd
 
+from helpers.data.registry import DOMAINS
+from helpers.methods import METHODS, SELECTORS
+
 STYLE = {
     "figure.dpi": 110, "savefig.dpi": 200, "figure.constrained_layout.use": True, "font.size": 9,
     "axes.titlesize": 10, "axes.titlelocation": "left", "axes.titleweight": "bold", "axes.labelsize": 9,
@@ -12,20 +15,10 @@ STYLE = {
     "grid.color": "#e4e4e4", "grid.linewidth": 0.7, "xtick.labelsize": 8.5, "ytick.labelsize": 8.5,
     "legend.fontsize": 8, "legend.frameon": False, "lines.linewidth": 1.6, "pdf.fonttype": 42,
 }  # fmt: skip
-DOMAIN_COLOURS = {
-    "generic": "#7f7f7f", "biomed": "#029e73", "cs": "#0173b2", "news": "#d55e00", "reviews": "#cc78bc",
-}  # fmt: skip
-DOMAIN_TITLES = {"generic": "PT", "biomed": "BioMed", "cs": "CS", "news": "News", "reviews": "Reviews"}
-METHOD_COLOURS = {
-    "tfidf": "#b0a18f", "base": "#555555", "shuffled_dapt": "#a9c4dd", "not_dapt": "#ca6f6f", "dapt": "#0173b2",
-    "tapt": "#de8f05", "dapt_tapt": "#029e73", "transfer_tapt": "#cc78bc", "curated_tapt": "#8c6d31",
-    "dapt_curated_tapt": "#3d5a3d",
-}  # fmt: skip
-SELECTOR_COLOURS = {
-    "vampire": "#d1410c", "random": "#888888", "tfidf": "#56b4e9", "bm25": "#029e73", "moore_lewis": "#cc78bc",
-    "dsir": "#a05a2c", "embedding": "#ca9161",
-}  # fmt: skip
-VERDICT_COLOURS = {"reproduced": "#029e73", "undecided": "#8a8a8a", "not": "#c0392b"}
+DOMAIN_COLOURS = {name: domain.colour for name, domain in DOMAINS.items()}
+METHOD_COLOURS = {name: method.colour for name, method in METHODS.items()}
+SELECTOR_COLOURS = {name: selector.colour for name, selector in SELECTORS.items()}
+VERDICT_COLOURS = {"reproduced": "#11a063", "undecided": "#849aad", "not": "#b74300"}
 PAPER_COLOUR = "#222222"
 OTHERS = ("#56b4e9", "#e69f00", "#999933", "#882255", "#44aa99", "#332288", "#aa4499", "#117733")
 
@@ -84,7 +77,7 @@ def domain_title(name: str) -> str:
     """A domain or model as a reader knows it: 'PT', 'BioMed', 'DAPT BioMed', 'base'."""
     if name.startswith("dapt_"):
         return f"DAPT {domain_title(name[5:])}"
-    return DOMAIN_TITLES.get(name, name)
+    return DOMAINS[name].title if name in DOMAINS else name
 
 
 def _named(table: pd.DataFrame, column: str) -> list[str]:

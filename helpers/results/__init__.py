@@ -1,8 +1,8 @@
 """Records of fine-tunings, and the tables, statistics and verdicts made from them and from nothing else."""
 
 from helpers.results.claims import claims
-from helpers.results.records import load_records, read_record, record_path, split_selection, write_record
-from helpers.results.render import beside_paper, html_table, latex, markdown, method_title
+from helpers.results.records import load_records, read_record, record_path, write_record
+from helpers.results.render import beside_paper, html_table, markdown
 from helpers.results.stats import (
     detectable_effect,
     holm,
@@ -13,18 +13,15 @@ from helpers.results.stats import (
 )
 from helpers.results.tables import (
     cost_table,
-    dapt_table,
     mlm_loss_table,
     overlap_table,
     score_table,
     selection_table,
-    tapt_table,
-    transfer_table,
 )
 
 __all__ = [
-    "beside_paper", "claims", "cost_table", "dapt_table", "detectable_effect", "holm", "html_table", "latex",
-    "load_records", "markdown", "mean_interval", "method_title", "mlm_loss_table", "overlap_table", "paired_combined",
+    "beside_paper", "claims", "cost_table", "detectable_effect", "holm", "html_table",
+    "load_records", "markdown", "mean_interval", "mlm_loss_table", "overlap_table", "paired_combined",
     "paired_examples", "paired_seeds", "read_record", "record_path", "score_table", "selection_table",
-    "split_selection", "tapt_table", "transfer_table", "write_record",
+    "write_record",
 ]  # fmt: skip

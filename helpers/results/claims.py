@@ -5,69 +5,24 @@ interval counts the chance of the seeds and of the test examples (`stats.paired_
 and fine-tuned with several seeds, as in the paper, so the chance of the adaptation itself is in no interval.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from scipy import stats as _scipy
 
 from helpers import paper
+from helpers.data.registry import DOMAINS, TASKS
 from helpers.errors import UserError
-from helpers.results.records import split_selection
+from helpers.methods import CLAIMS, Claim
 from helpers.results.stats import Comparison, detectable_effect, holm, paired_combined, satterthwaite, t_comparison
-from helpers.results.tables import DOMAIN_ORDER
 
 COLUMNS = (
     "claim", "scope", "task", "domain", "recipe", "comparison", "paper_section", "verdict", "effect", "low", "high",
     "p", "p_holm", "n", "detectable_effect", "paper_effect", "control_effect", "base_model", "preset", "why",
 )  # fmt: skip
-PAPER_DOMAINS = {
-    "chemprot": "biomed", "rct": "biomed", "rct-sample": "biomed", "citation_intent": "cs", "sciie": "cs",
-    "hyperpartisan_news": "news", "ag": "news", "helpfulness": "reviews", "imdb": "reviews",
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One claim: `pairs` gives, from the methods at hand, the (better, worse) pairs that must all hold."""
-
-    name: str
-    section: str
-    table: str
-    pairs: Callable[[set[str]], list[tuple[str, str]]]
-    every_domain: bool = False
-
-
-def _fixed(better: str, *worse: str) -> Callable[[set[str]], list[tuple[str, str]]]:
-    def pairs(methods: set[str]) -> list[tuple[str, str]]:
-        return [(better, one) for one in worse] if {better, *worse} <= methods else []
-
-    return pairs
-
-
-def _neighbours_against_random(methods: set[str]) -> list[tuple[str, str]]:
-    picks = {split_selection(method) for method in methods} - {None}
-    both = sorted(k for selector, k in picks if selector == "vampire" and ("random", k) in picks)
-    return [(f"vampire_{both[0]}_tapt", f"random_{both[0]}_tapt")] if both else []
-
-
-def _more_against_fewer(methods: set[str]) -> list[tuple[str, str]]:
-    picks = {split_selection(method) for method in methods} - {None}
-    sizes = sorted(k for selector, k in picks if selector == "vampire")
-    return [(f"vampire_{sizes[-1]}_tapt", f"vampire_{sizes[0]}_tapt")] if len(sizes) > 1 else []
-
-
-CLAIMS = (
-    Claim("dapt_beats_base", "3.2, Table 3", "table3", _fixed("dapt", "base"), every_domain=True),
-    Claim("not_dapt_below_dapt", "3.3, Table 3", "table3", _fixed("dapt", "not_dapt")),
-    Claim("tapt_beats_base", "4.1, Table 5", "table5", _fixed("tapt", "base")),
-    Claim("dapt_tapt_best", "4.2, Table 5", "table5", _fixed("dapt_tapt", "dapt", "tapt", "base")),
-    Claim("transfer_hurts", "4.2, Table 6", "table6", _fixed("tapt", "transfer_tapt")),
-    Claim("neighbours_beat_random", "5.2, Table 8", "table8", _neighbours_against_random),
-    Claim("more_neighbours_help", "5.2, Table 8", "table8", _more_against_fewer),
-    Claim("dapt_beats_shuffled_words", "control, not in the paper", "table3", _fixed("dapt", "shuffled_dapt")),
-)
+EVERY_DOMAIN = "dapt_beats_base"
 FARTHER = "farther_domains_gain_more"
 
 
@@ -98,11 +53,11 @@ def claims(
     for (recipe, base_model, preset), group in records.groupby(["recipe", "base_model", "preset"], sort=True):
         cells = _Cells(group, alpha, draws, seed)
         common = {"recipe": recipe, "base_model": base_model, "preset": preset}
-        for claim in CLAIMS:
+        for claim in CLAIMS.values():
             rows += [{**row, **common} for row in _judge(claim, cells, recipe, task_domains or {})]
         rows += [{**row, **common} for row in _judge_distance(cells, overlap, recipe)]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
-    order = {name: i for i, name in enumerate([CLAIMS[0].name, FARTHER, *(claim.name for claim in CLAIMS[1:])])}
+    order = {name: i for i, name in enumerate(dict.fromkeys(["dapt_beats_base", FARTHER, *CLAIMS]))}
     keys = table[["recipe", "preset", "base_model"]].assign(
         claim=table["claim"].map(order), scope=table["scope"].map({"all": 0, "domain": 1, "task": 2})
     )
@@ -159,7 +114,7 @@ def _judge(claim: Claim, cells: _Cells, recipe: str, task_domains: Mapping[str, 
     blank = {"claim": claim.name, "paper_section": claim.section, "task": "", "domain": ""}
     if not pairs:
         why = "no task has records of every method that this claim compares"
-        effect = _paper_effect(claim, recipe, list(PAPER_DOMAINS))
+        effect = _paper_effect(claim, recipe, list(paper.TASK_TITLES))
         return [blank | {"scope": "all", "verdict": "undecided", "n": 0, "paper_effect": effect, "why": why}]
     excluded = {}
     if claim.name == "transfer_hurts":
@@ -173,7 +128,9 @@ def _judge(claim: Claim, cells: _Cells, recipe: str, task_domains: Mapping[str, 
     for scope, name, tasks in scopes:
         found, pair = _hardest(claim, cells, tasks, pairs)
         domain = cells.domains[name] if scope == "task" else name
-        told = [name] if scope == "task" else [t for t, d in PAPER_DOMAINS.items() if scope == "all" or d == domain]
+        told = (
+            [name] if scope == "task" else [t for t in paper.TASK_TITLES if scope == "all" or TASKS[t].domain == domain]
+        )
         methods = sorted({method for task in tasks for one in pairs[task] for method in one})
         rows.append(blank | {
             "scope": scope, "task": name if scope == "task" else "", "domain": domain,
@@ -187,8 +144,8 @@ def _judge(claim: Claim, cells: _Cells, recipe: str, task_domains: Mapping[str, 
     if not judged:
         why = "no task's partner is a task of its own domain: " + "; ".join(excluded.values())
         rows.append(blank | {"scope": "all", "verdict": "undecided", "n": 0, "why": why,
-                             "paper_effect": _paper_effect(claim, recipe, list(PAPER_DOMAINS))})  # fmt: skip
-    if claim.every_domain:
+                             "paper_effect": _paper_effect(claim, recipe, list(paper.TASK_TITLES))})  # fmt: skip
+    if claim.name == EVERY_DOMAIN:
         _over_every_domain(rows)
     return rows
 
@@ -196,7 +153,7 @@ def _judge(claim: Claim, cells: _Cells, recipe: str, task_domains: Mapping[str, 
 def _domains(cells: _Cells) -> list[str]:
     """The domains of the records, in the paper's order, others after."""
     found = dict.fromkeys(cells.domains.values())
-    return [name for name in DOMAIN_ORDER if name in found] + [name for name in found if name not in DOMAIN_ORDER]
+    return [name for name in DOMAINS if name in found] + [name for name in found if name not in DOMAINS]
 
 
 def _hardest(claim: Claim, cells: _Cells, tasks: Sequence[str], pairs: Mapping) -> tuple[Comparison, tuple[str, str]]:
@@ -304,7 +261,7 @@ def _paper_effect(claim: Claim, recipe: str, tasks: Sequence[str]) -> float:
     """The paper's effect against the rival hardest to beat, mean over those of the tasks its table has; or nan."""
     if recipe != "paper":
         return np.nan
-    table = paper.table(claim.table)
+    table = paper.table(claim.published)
     effects = []
     for _, printed in table[table["asserted"] & table["task"].isin(list(tasks))].groupby("task"):
         means = dict(zip(printed["method"], printed["mean"], strict=True))
@@ -325,8 +282,10 @@ def _judge_distance(cells: _Cells, overlap: pd.DataFrame | None, recipe: str) ->
     figure = paper.table("figure2")
     printed_distance = _distances(figure.assign(definition="paper").rename(columns={"value": "mean"}))
     printed_gains = {
-        domain: _paper_effect(CLAIMS[0], recipe, [t for t, d in PAPER_DOMAINS.items() if d == domain])
-        for domain in DOMAIN_ORDER[1:]
+        domain: _paper_effect(
+            CLAIMS["dapt_beats_base"], recipe, [t for t in paper.TASK_TITLES if TASKS[t].domain == domain]
+        )
+        for domain in list(DOMAINS)[1:]
     }
     row = {
         "claim": FARTHER, "paper_section": "3.1, Figure 2, Table 3", "scope": "all", "task": "", "domain": "",

@@ -10,16 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from helpers import methods
 from helpers.errors import UserError
 from helpers.results.stats import f1_score
 
-METHODS = (
-    "tfidf", "base", "shuffled_dapt", "not_dapt", "dapt", "tapt", "dapt_tapt", "transfer_tapt",
-    "curated_tapt", "dapt_curated_tapt",
-)  # fmt: skip
 METRICS = ("macro_f1", "micro_f1")
 RECIPES = ("paper", "strong")
-_SELECTION = re.compile(r"(?P<selector>[a-z0-9_]+?)_(?P<k>\d+)_tapt")
 _TEXT = ("task", "domain", "method", "recipe", "preset", "base_model", "metric")
 _NAME = re.compile(r"[\w.-]+")
 _ADAPTATION = (
@@ -31,12 +27,6 @@ COLUMNS = (
     "degenerate", "train_size", "dev_size", "test_size", "best_epoch", "epochs_run", "seconds",
     *(f"adaptation_{name}" for name in _ADAPTATION), "labels", "test_gold", "test_predictions", "test_leaked", "path",
 )  # fmt: skip
-
-
-def split_selection(method: str) -> tuple[str, int] | None:
-    """('vampire', 50) for 'vampire_50_tapt'; None for a method that selects nothing."""
-    match = _SELECTION.fullmatch(method)
-    return (match["selector"], int(match["k"])) if match else None
 
 
 def record_path(record: Mapping) -> Path:
@@ -90,17 +80,9 @@ def load_records(folder) -> pd.DataFrame:
     folder = Path(folder)
     rows = [_row(read_record(path), path.relative_to(folder.parent)) for path in sorted(folder.rglob("seed-*.json"))]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    frame["method_order"] = frame["method"].map(method_order)
+    frame["method_order"] = frame["method"].map(methods.method_order)
     frame = frame.sort_values(["task", "method_order", "method", "recipe", "seed"], ignore_index=True)
     return frame.drop(columns="method_order")
-
-
-def method_order(method: str) -> int:
-    """Place of a method in tables and legends: baseline first, then as the paper introduces them, then selections."""
-    if method in METHODS:
-        return METHODS.index(method)
-    selection = split_selection(method)
-    return len(METHODS) + (selection[1] if selection else 10**9)
 
 
 def check_record(record: Mapping, where: str) -> None:
@@ -117,8 +99,10 @@ def check_record(record: Mapping, where: str) -> None:
         need(_NAME.fullmatch(record[name]), f"{name} {record[name]!r} cannot name a folder")
     need(record["metric"] in METRICS, f"metric {record['metric']!r}: expected one of {', '.join(METRICS)}")
     need(record["recipe"] in RECIPES, f"recipe {record['recipe']!r}: expected one of {', '.join(RECIPES)}")
-    known = record["method"] in METHODS or split_selection(record["method"])
-    need(known, f"method {record['method']!r}: expected one of {', '.join(METHODS)} or <selector>_<k>_tapt")
+    try:
+        methods.check(record["method"])
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
     seed = record.get("seed")
     need(isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0, "field 'seed' must be 0, 1, 2, ...")
     labels = record.get("labels")

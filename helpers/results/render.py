@@ -1,35 +1,11 @@
-"""A table as Markdown, LaTeX or HTML, and scores written the way the paper writes them."""
+"""A table as Markdown or HTML, and scores written the way the paper writes them."""
 
 import html
 
 import numpy as np
 import pandas as pd
 
-from helpers.results.records import method_order, split_selection
-
-METHOD_TITLES = {
-    "tfidf": "TF-IDF", "base": "base", "shuffled_dapt": "shuffled DAPT", "not_dapt": "not-DAPT", "dapt": "DAPT",
-    "tapt": "TAPT", "dapt_tapt": "DAPT+TAPT", "transfer_tapt": "Transfer-TAPT", "curated_tapt": "Curated-TAPT",
-    "dapt_curated_tapt": "DAPT+Curated-TAPT",
-}  # fmt: skip
-SELECTOR_TITLES = {
-    "vampire": "kNN", "random": "random", "tfidf": "TF-IDF", "bm25": "BM25", "moore_lewis": "Moore-Lewis",
-    "dsir": "DSIR", "embedding": "embedding",
-}  # fmt: skip
-_LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "−": r"$-$", "≥": r"$\geq$",
-}  # fmt: skip
-
-
-def method_title(method: str, recipe: str = "paper") -> str:
-    """A method as the paper prints it: 'DAPT+TAPT', '50NN-TAPT', 'random-50-TAPT', 'DAPT, strong'."""
-    if selection := split_selection(method):
-        selector, k = selection
-        title = f"{k}NN-TAPT" if selector == "vampire" else f"{SELECTOR_TITLES.get(selector, selector)}-{k}-TAPT"
-    else:
-        title = METHOD_TITLES.get(method, method)
-    return title if recipe == "paper" else f"{title}, {recipe}"
+from helpers.methods import method_order, method_title
 
 
 def score(mean, sd=None, digits: int = 1) -> str:
@@ -50,7 +26,7 @@ def interval(effect, low, high, digits: int = 1) -> str:
 def beside_paper(table: pd.DataFrame, digits: int = 1) -> pd.DataFrame:
     """A score table to read: one row a task and recipe, two columns a method, ours and the paper's.
 
-    table: as `dapt_table` and its like give it. Returns text cells such as '63.0 ±5.8'; a number the paper prints
+    table: as `score_table` gives it. Returns text cells such as '63.0 ±5.8'; a number the paper prints
     but whose source is doubtful appears as '(grade C)', one it does not have as an empty cell.
     """
     ours, theirs = {}, {}
@@ -82,17 +58,6 @@ def markdown(table: pd.DataFrame, digits: int = 2) -> str:
     return "\n".join([*lines, *(_markdown_row(row, digits) for row in table.itertuples(index=False))]) + "\n"
 
 
-def latex(table: pd.DataFrame, digits: int = 2, caption: str = "") -> str:
-    """The table as LaTeX for the booktabs package, its text escaped; with a caption inside a table float."""
-    columns = "".join("r" if one else "l" for one in _numeric(table))
-    rows = [" & ".join(_latex(cell, digits) for cell in row) + r" \\" for row in table.itertuples(index=False)]
-    head = " & ".join(_latex(name, digits) for name in table.columns) + r" \\"
-    body = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", head, r"\midrule", *rows, r"\bottomrule", r"\end{tabular}"]
-    if caption:
-        body = [r"\begin{table}", r"\centering", *body, rf"\caption{{{_latex(caption, digits)}}}", r"\end{table}"]
-    return "\n".join(body) + "\n"
-
-
 def html_table(table: pd.DataFrame, digits: int = 2, caption: str = "") -> str:
     """The table as HTML, every cell escaped; class 'number' on columns of numbers."""
     numeric = _numeric(table)
@@ -119,10 +84,6 @@ def _cell(value, digits: int) -> str:
 def _markdown_row(cells, digits: int = 2) -> str:
     text = (_cell(cell, digits).replace("|", r"\|").replace("\n", " ") for cell in cells)
     return "| " + " | ".join(text) + " |"
-
-
-def _latex(value, digits: int) -> str:
-    return "".join(_LATEX.get(letter, letter) for letter in _cell(value, digits)).replace("\n", " ")
 
 
 def _html_cell(tag: str, value, number: bool, digits: int) -> str:

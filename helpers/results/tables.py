@@ -5,20 +5,17 @@ where the paper has the number for the same task and method, from a source grade
 leaves it empty and shows its grade alone. Scores are percent, intervals 95 % over fine-tuning seeds.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from helpers import paper
+from helpers.data.registry import DOMAINS
 from helpers.errors import UserError
-from helpers.results.records import method_order, split_selection
+from helpers.methods import METHODS, TABLE_8, TABLE_9, Experiment, method_order, split_selection
 from helpers.results.stats import mean_interval
 
-DAPT_METHODS = ("tfidf", "base", "shuffled_dapt", "not_dapt", "dapt")
-TAPT_METHODS = ("tfidf", "base", "dapt", "tapt", "dapt_tapt", "curated_tapt", "dapt_curated_tapt")
-TRANSFER_METHODS = ("tfidf", "base", "tapt", "transfer_tapt")
-DOMAIN_ORDER = ("generic", "biomed", "cs", "news", "reviews")
 SCORE_COLUMNS = (
     "task", "domain", "method", "recipe", "corpus", "metric", "mean", "sd", "n", "low", "high", "dev_mean", "dev_sd",
     "leaked", "mean_without_leaked", "sd_without_leaked", "degenerate", "paper_mean", "paper_sd", "paper_grade",
@@ -29,24 +26,45 @@ _SELECTION = ("selected_words", "word_cover", "kl_reduction", "selection_seconds
 _COST = ("steps", "documents", "tokens", "bytes", "seconds")
 
 
-def dapt_table(records: pd.DataFrame) -> pd.DataFrame:
-    """Base, DAPT, not-DAPT, the shuffled-words control and TF-IDF on every task. Paper: Table 3.
+def score_table(records: pd.DataFrame, *experiments: Experiment) -> pd.DataFrame:
+    """Records as one row per task, method and recipe, as in Tables 3, 5, 6 and 7.
 
-    records: as `load_records` gives them. Returns SCORE_COLUMNS, one row per task, method and recipe; `corpus` is
-    the text adapted to, `leaked` the test rows whose text is in train, `degenerate` the seeds that predicted one
-    class only (they count in the mean).
+    records: as `load_records` gives them. experiments: tables of `helpers.methods`, whose methods are kept and
+    whose printed numbers stand beside ours; none keeps every method without printed numbers. The stronger recipe
+    has no printed number, for the paper did not run it.
+    Returns SCORE_COLUMNS: `corpus` is the text adapted to, `leaked` the test rows whose text is in train,
+    `degenerate` the seeds that predicted one class only (they count in the mean). Raises UserError for a seed
+    that is there twice.
+
+        score_table(records, TABLE_5, TABLE_7)
     """
-    return score_table(records, DAPT_METHODS, ("table3", "table8"))
-
-
-def tapt_table(records: pd.DataFrame) -> pd.DataFrame:
-    """Base, DAPT, TAPT, DAPT+TAPT and, where a task has unlabelled text, Curated-TAPT. Paper: Tables 5 and 7."""
-    return score_table(records, TAPT_METHODS, ("table5", "table7", "table8"))
-
-
-def transfer_table(records: pd.DataFrame) -> pd.DataFrame:
-    """TAPT on the task's own text against TAPT on its partner's (`corpus`). Paper: Table 6."""
-    return score_table(records, TRANSFER_METHODS, ("table6", "table3", "table8"))
+    if experiments:
+        held = {method for method in records["method"].unique() for one in experiments if one.holds(method)}
+        records = records[records["method"].isin(held)]
+    published = dict.fromkeys(name for one in experiments for name in one.published)
+    rows = []
+    for cell, group in records.groupby(_CELL, sort=False, dropna=False):
+        if (repeated := group["seed"][group["seed"].duplicated()]).size:
+            raise UserError(f"records: seed {repeated.iloc[0]} of {cell[0]}/{cell[2]} is there twice")
+        score, clean = mean_interval(group["score"]), mean_interval(group["score_without_leaked"])
+        dev = mean_interval(group["dev_score"])
+        rows.append({
+            **dict(zip(_CELL, cell, strict=True)),
+            "corpus": ";".join(sorted(group["adaptation_corpus"].dropna().astype(str).unique())),
+            "mean": score.mean, "sd": score.sd, "n": score.n, "low": score.low, "high": score.high,
+            "dev_mean": dev.mean, "dev_sd": dev.sd, "leaked": int(group["leaked"].max()),
+            "mean_without_leaked": clean.mean, "sd_without_leaked": clean.sd,
+            "degenerate": int(group["degenerate"].sum()), "records": ";".join(group["path"]),
+        })  # fmt: skip
+    table = pd.DataFrame(rows, columns=[name for name in SCORE_COLUMNS if not name.startswith("paper_")])
+    numbers = [
+        next(filter(None, (paper.value(name, row.task, row.method) for name in published)), None)
+        if row.recipe == "paper"
+        else None
+        for row in table.itertuples()
+    ]
+    table = _with_paper(table, numbers)[list(SCORE_COLUMNS)]
+    return _in_paper_order(table)
 
 
 def selection_table(records: pd.DataFrame) -> pd.DataFrame:
@@ -59,8 +77,7 @@ def selection_table(records: pd.DataFrame) -> pd.DataFrame:
     """
     picked = records["method"].map(split_selection)
     tasks = records.loc[picked.notna(), "task"].unique()
-    methods = ["tfidf", "base", "tapt", "dapt", *records.loc[picked.notna(), "method"].unique()]
-    table = score_table(records[records["task"].isin(tasks)], methods, ("table8",))
+    table = score_table(records[records["task"].isin(tasks)], TABLE_8)
     picked = table["method"].map(split_selection)
     measured = _cell_means(records, [f"adaptation_{name}" for name in (*_SELECTION, "mlm_loss_after")])
     place = list(SCORE_COLUMNS).index("corpus")
@@ -84,13 +101,13 @@ def cost_table(records: pd.DataFrame) -> pd.DataFrame:
     then steps (updates), documents, tokens, bytes (of text), seconds (adaptation), fine_tune_seconds (one seed),
     each with paper_steps, paper_documents, paper_bytes where Table 9 has them. DAPT+TAPT counts both its stages.
     """
-    table = score_table(records[records["method"] != "tfidf"], None, ("table9",))
+    table = score_table(records, TABLE_9)
     names = [f"adaptation_{name}" for name in _COST]
     costs = _cell_means(records, [*names, "seconds"])
     for name in _COST:
         table[name] = _looked_up(table, costs, f"adaptation_{name}")
     table["fine_tune_seconds"] = _looked_up(table, costs, "seconds")
-    both = table["method"].isin(["dapt_tapt", "dapt_curated_tapt"])
+    both = table["method"].isin([name for name, method in METHODS.items() if len(method.texts) == 2])
     if both.any():
         first = table.assign(method=np.where(both, "dapt", table["method"]))
         for name in _COST:
@@ -147,41 +164,6 @@ def mlm_loss_table(losses: pd.DataFrame, preset: str, records: str = "") -> pd.D
                   "paper_mean", "paper_sd", "paper_grade", "preset", "records"]]  # fmt: skip
 
 
-def score_table(
-    records: pd.DataFrame, methods: Iterable[str] | None = None, paper_tables: Sequence[str] = ()
-) -> pd.DataFrame:
-    """Records as one row per task, method and recipe: SCORE_COLUMNS.
-
-    methods: the ones to keep, None for all. paper_tables: names of `helpers.paper` tables searched in order for
-    each cell's printed number; the stronger recipe has none, for the paper did not run it.
-    """
-    if methods is not None:
-        records = records[records["method"].isin(list(methods))]
-    rows = []
-    for cell, group in records.groupby(_CELL, sort=False, dropna=False):
-        if (repeated := group["seed"][group["seed"].duplicated()]).size:
-            raise UserError(f"records: seed {repeated.iloc[0]} of {cell[0]}/{cell[2]} is there twice")
-        score, clean = mean_interval(group["score"]), mean_interval(group["score_without_leaked"])
-        dev = mean_interval(group["dev_score"])
-        rows.append({
-            **dict(zip(_CELL, cell, strict=True)),
-            "corpus": ";".join(sorted(group["adaptation_corpus"].dropna().astype(str).unique())),
-            "mean": score.mean, "sd": score.sd, "n": score.n, "low": score.low, "high": score.high,
-            "dev_mean": dev.mean, "dev_sd": dev.sd, "leaked": int(group["leaked"].max()),
-            "mean_without_leaked": clean.mean, "sd_without_leaked": clean.sd,
-            "degenerate": int(group["degenerate"].sum()), "records": ";".join(group["path"]),
-        })  # fmt: skip
-    table = pd.DataFrame(rows, columns=[name for name in SCORE_COLUMNS if not name.startswith("paper_")])
-    numbers = [
-        next(filter(None, (paper.value(name, row.task, row.method) for name in paper_tables)), None)
-        if row.recipe == "paper"
-        else None
-        for row in table.itertuples()
-    ]
-    table = _with_paper(table, numbers)[list(SCORE_COLUMNS)]
-    return _in_paper_order(table)
-
-
 def _with_paper(table: pd.DataFrame, numbers: Sequence[paper.Number | None]) -> pd.DataFrame:
     """The table with paper_mean, paper_sd and paper_grade; a number below grade B gives its grade only."""
     mean = [one.mean if one and one.asserted else np.nan for one in numbers]
@@ -198,7 +180,7 @@ def _with_paper(table: pd.DataFrame, numbers: Sequence[paper.Number | None]) -> 
 def _in_paper_order(table: pd.DataFrame) -> pd.DataFrame:
     """Rows by domain and task as the paper lists them, then by method, the paper's recipe before the stronger."""
     tasks = {name: i for i, name in enumerate(paper.TASK_TITLES)}
-    domains = {name: i for i, name in enumerate(DOMAIN_ORDER)}
+    domains = {name: i for i, name in enumerate(DOMAINS)}
     order = pd.DataFrame({
         "domain": table["domain"].map(lambda name: domains.get(name, len(domains))), "domain_name": table["domain"],
         "task": table["task"].map(lambda name: tasks.get(name, len(tasks))), "task_name": table["task"],

@@ -16,7 +16,8 @@ import pandas as pd
 from helpers.compute import git_commit, versions
 from helpers.config import PRESETS, make_config
 from helpers.errors import UserError
-from helpers.results.render import beside_paper, html_table, markdown, method_title, score
+from helpers.methods import method_title
+from helpers.results.render import beside_paper, html_table, markdown, score
 
 STYLE = Path(__file__).with_name("report.css")
 

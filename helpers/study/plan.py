@@ -7,9 +7,9 @@ from pathlib import Path
 from helpers.config import Config
 from helpers.data import DOMAINS, domain_names, load_domain, load_task
 from helpers.encoder.named import base_files, has_masked_lm_head
-from helpers.errors import UserError, nearest
+from helpers.errors import UserError
 from helpers.hashing import fingerprint
-from helpers.methods import METHODS, split_selection
+from helpers.methods import METHODS, check, split_selection
 from helpers.study import makers
 from helpers.study.steps import Step
 
@@ -149,31 +149,33 @@ class Plan:
 
         Raises UserError for an unknown method, NothingToCompare where the study has no text for it.
         """
-        match method:
-            case "base" | "tfidf":
-                return None
-            case "dapt":
-                return self.dapt(self.domain_of(task))
-            case "shuffled_dapt":
-                return self.dapt(self.domain_of(task), shuffle=True)
-            case "not_dapt":
-                return self.dapt(self.unrelated_domain(task))
-            case "tapt":
-                return self.tapt(task)
-            case "dapt_tapt":
-                return self.tapt(task, self.dapt(self.domain_of(task)))
-            case "transfer_tapt":
-                return self.tapt(self.partner(task))
-            case "curated_tapt":
-                return self.tapt(task, split="unlabeled")
-            case "dapt_curated_tapt":
-                return self.tapt(task, self.dapt(self.domain_of(task)), split="unlabeled")
+        check(method)
         if picked := split_selection(method):
             return self.tapt(task, selected=self.selection(task, *picked))
-        raise UserError(f"method {method!r}: expected one of {', '.join(METHODS)}.{nearest(method, METHODS)}")
+        step = None
+        for text in METHODS[method].texts:
+            step = self._on(text, task, step)
+        return step
+
+    def _on(self, text: str, task: str, parent: Step | None) -> Step:
+        """Adaptation of `parent` to one of the texts that methods name, for a task."""
+        match text:
+            case "domain":
+                return self.dapt(self.domain_of(task), parent)
+            case "shuffled":
+                return self.dapt(self.domain_of(task), parent, shuffle=True)
+            case "unrelated":
+                return self.dapt(self.unrelated_domain(task), parent)
+            case "task":
+                return self.tapt(task, parent)
+            case "partner":
+                return self.tapt(self.partner(task), parent)
+            case "unlabeled":
+                return self.tapt(task, parent, split="unlabeled")
+        raise ValueError(f"text {text!r} of a method: helpers.study.plan knows no such text")
 
     @functools.cache  # noqa: B019
-    def dapt(self, domain: str, shuffle: bool = False) -> Step:
+    def dapt(self, domain: str, parent: Step | None = None, shuffle: bool = False) -> Step:
         """DAPT on a domain, or on its words in random order. Paper: section 3.1."""
         from helpers.adapt import DAPT
 
@@ -183,7 +185,7 @@ class Plan:
         about = f"{c.dapt_steps:,} updates of {c.dapt_batch:,} sequences, peak learning rate {c.dapt_learning_rate:g}"
         more = {"documents": c.dapt_steps * c.dapt_batch} | ({"shuffle": True} if shuffle else {})
         name = "shuffled DAPT" if shuffle else "DAPT"
-        return self._adapted(name, recipe.as_dict(), self.domain(domain), self.head, about=about, **more)
+        return self._adapted(name, recipe.as_dict(), self.domain(domain), parent or self.head, about=about, **more)
 
     @functools.cache  # noqa: B019
     def tapt(self, task: str, parent: Step | None = None, split: str = "train", selected: Step | None = None) -> Step:
@@ -250,12 +252,12 @@ class Plan:
 
     def sample(self, method: str, task: str) -> Step:
         """The text a method's loss is told on: its domain's held-out documents, or dev text of the task it read."""
-        match method:
-            case "dapt" | "shuffled_dapt":
+        match METHODS[method].texts[-1:] if method in METHODS else ():
+            case ("domain" | "shuffled",):
                 return self.domain(self.domain_of(task))
-            case "not_dapt":
+            case ("unrelated",):
                 return self.domain(self.unrelated_domain(task))
-            case "transfer_tapt":
+            case ("partner",):
                 return self.task_text(self.partner(task), "dev")
         return self.task_text(task, "dev")
 

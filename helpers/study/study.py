@@ -13,7 +13,7 @@ from helpers.data import domain_spec, leaked_rows, task_spec
 from helpers.errors import UserError
 from helpers.files import read_json, write_text
 from helpers.jobs import InProcess, JobsFailed, executor
-from helpers.methods import check_method, split_selection
+from helpers.methods import METHODS, check, split_selection
 from helpers.results import load_records, record_path, write_record
 from helpers.store import Store
 from helpers.study import makers
@@ -23,7 +23,6 @@ from helpers.study.texts import Lines, Thinned
 
 PLACES = ("data_dir", "task_file", "domain_file")  # paths of this machine, no part of a result
 ONE_SEED = ("tfidf",)  # methods without chance in them
-SAME_MODEL = {"not_dapt": "dapt", "transfer_tapt": "tapt"}  # methods whose checkpoint is another's, on other text
 
 
 def parameters(names: Mapping) -> dict:
@@ -70,7 +69,7 @@ class Study:
         for domain in config.domains:
             domain_spec(domain, config.domain_file)
         for selector in config.selectors:
-            check_method(f"{selector}_1_tapt")
+            check(f"{selector}_1_tapt")
         plan.base  # noqa: B018 - a base that is not there is refused before anything is computed
         study.write("config.json", config.model_dump_json(indent=1) + "\n")
         return study
@@ -215,7 +214,12 @@ class Study:
         summary, picked = read_json(self.folder(model) / "summary.json"), split_selection(method)
         selector, k = picked or (None, None)
         shuffled = " shuffled" if model.settings.get("shuffle") else ""
-        row = {"method": SAME_MODEL.get(method, method), "corpus": model.reads["texts"].name + shuffled,
+        # not-DAPT is another domain's DAPT, Transfer-TAPT another task's TAPT: the checkpoint goes by its own name
+        texts = METHODS[method].texts if method in METHODS else ()
+        own = next(
+            ("dapt" if text == "unrelated" else "tapt" for text in texts if text in ("unrelated", "partner")), ""
+        )
+        row = {"method": own or method, "corpus": model.reads["texts"].name + shuffled,
                "selector": selector, "k": k}  # fmt: skip
         if judged:
             found = self.table(judged[0]).iloc[0]
@@ -321,7 +325,7 @@ class Study:
         found, reasons = [], {}
         for task in self.tasks if tasks is None else tasks:
             for method in methods:
-                check_method(method)
+                check(method)
                 try:
                     self.plan.model(method, task)
                     found.append((method, task))

@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from helpers.results import beside_paper, dapt_table, html_table, latex, markdown, method_title, transfer_table
+from helpers.methods import TABLE_3, TABLE_6
+from helpers.results import beside_paper, html_table, markdown, score_table
 from helpers.results.render import interval, score
 
 NASTY = pd.DataFrame({"a|b": ['<b>&"x"</b>', "50% of $5_000 ±1\n{~^\\}"], "n": [1.256, np.nan]})
@@ -12,13 +13,6 @@ NASTY = pd.DataFrame({"a|b": ['<b>&"x"</b>', "50% of $5_000 ±1\n{~^\\}"], "n": 
 def test_scores_are_written_as_the_paper_writes_them():
     assert score(63.0, 5.8) == "63.0 ±5.8" and score(63.0) == "63.0" and score(np.nan, 1) == "" and score(None) == ""
     assert interval(2.345, -0.4, 5) == "+2.3 [-0.4, +5.0]" and interval(-1, np.nan, np.nan) == "-1.0"
-
-
-def test_method_titles():
-    assert [method_title(name) for name in ("dapt_tapt", "vampire_50_tapt", "random_50_tapt", "my_method")] == [
-        "DAPT+TAPT", "50NN-TAPT", "random-50-TAPT", "my_method"
-    ]  # fmt: skip
-    assert method_title("base", "strong") == "base, strong"
 
 
 def test_markdown_keeps_one_row_a_line():
@@ -34,25 +28,18 @@ def test_html_is_escaped():
     assert "<caption>&lt;i&gt;</caption>" in text
 
 
-def test_latex_is_escaped():
-    text = latex(NASTY, caption="a_b")
-    assert r"50\% of \$5\_000 $\pm$1 \{\textasciitilde{}\textasciicircum{}\textbackslash{}\}" in text
-    assert r"\begin{tabular}{lr}" in text and r"\caption{a\_b}" in text
-    assert latex(NASTY).startswith(r"\begin{tabular}")
-
-
 def test_beside_paper_puts_ours_and_theirs_next_to_each_other(study):
-    table = beside_paper(dapt_table(study({("ag", "base"): 0.6, ("ag", "dapt"): 0.7, ("ag", "tfidf"): 0.6})))
+    table = beside_paper(score_table(study({("ag", "base"): 0.6, ("ag", "dapt"): 0.7, ("ag", "tfidf"): 0.6}), TABLE_3))
     assert table.columns.tolist() == ["task", "recipe", "TF-IDF", "base", "base (paper)", "DAPT", "DAPT (paper)"]
     assert table["DAPT (paper)"].item() == "93.9 ±0.2" and " ±" in table["base"].item()
 
 
 def test_beside_paper_reads_a_saved_table_as_the_one_in_memory(study, tmp_path):
-    table = dapt_table(study({("ag", "tfidf"): 0.6, ("ag", "base"): 0.6, ("ag", "dapt"): 0.7}))
+    table = score_table(study({("ag", "tfidf"): 0.6, ("ag", "base"): 0.6, ("ag", "dapt"): 0.7}), TABLE_3)
     table.to_csv(tmp_path / "dapt.csv", index=False)
     pd.testing.assert_frame_equal(beside_paper(pd.read_csv(tmp_path / "dapt.csv")), beside_paper(table))
 
 
 def test_beside_paper_shows_a_doubtful_number_as_its_grade(study):
-    table = beside_paper(transfer_table(study({("imdb", "transfer_tapt"): 0.6})))
+    table = beside_paper(score_table(study({("imdb", "transfer_tapt"): 0.6}), TABLE_6))
     assert table["Transfer-TAPT (paper)"].item() == "(grade D)"

@@ -5,15 +5,14 @@ import pandas as pd
 import pytest
 
 from helpers.errors import UserError
+from helpers.methods import TABLE_3, TABLE_5, TABLE_6
 from helpers.results import (
     cost_table,
-    dapt_table,
     load_records,
     mlm_loss_table,
     overlap_table,
+    score_table,
     selection_table,
-    tapt_table,
-    transfer_table,
     write_record,
 )
 from helpers.results.tables import SCORE_COLUMNS
@@ -21,7 +20,7 @@ from helpers.results.tables import SCORE_COLUMNS
 
 def test_every_cell_follows_from_its_records(study, tmp_path):
     records = study({("ag", "base"): 0.6, ("ag", "dapt"): 0.8, ("imdb", "base"): 0.7, ("imdb", "dapt"): 0.7})
-    table = dapt_table(records)
+    table = score_table(records, TABLE_3)
     assert list(table.columns) == list(SCORE_COLUMNS) and len(table) == 4
     cell = table.query("task == 'ag' and method == 'dapt'").iloc[0]
     paths = cell["records"].split(";")
@@ -32,7 +31,9 @@ def test_every_cell_follows_from_its_records(study, tmp_path):
 
 
 def test_the_papers_numbers_stand_beside_their_own_task_only(study):
-    table = dapt_table(study({("ag", "dapt"): 0.8, ("chemprot", "not_dapt"): 0.6, ("chemprot", "tfidf"): 0.6}))
+    table = score_table(
+        study({("ag", "dapt"): 0.8, ("chemprot", "not_dapt"): 0.6, ("chemprot", "tfidf"): 0.6}), TABLE_3
+    )
     cells = table.set_index(["task", "method"])
     assert cells.loc[("ag", "dapt"), ["paper_mean", "paper_sd", "paper_grade"]].tolist() == [93.9, 0.2, "A"]
     assert cells.loc[("chemprot", "not_dapt"), "paper_mean"] == 79.4
@@ -41,7 +42,9 @@ def test_the_papers_numbers_stand_beside_their_own_task_only(study):
 
 
 def test_doubtful_numbers_show_their_grade_and_no_mean(study):
-    cells = transfer_table(study({("imdb", "transfer_tapt"): 0.8, ("imdb", "tapt"): 0.8, ("ag", "transfer_tapt"): 0.7}))
+    cells = score_table(
+        study({("imdb", "transfer_tapt"): 0.8, ("imdb", "tapt"): 0.8, ("ag", "transfer_tapt"): 0.7}), TABLE_6
+    )
     cells = cells.set_index(["task", "method"])
     assert cells["paper_mean"].isna().all() and cells["paper_sd"].isna().all()
     assert cells["paper_grade"].to_dict() == {
@@ -52,14 +55,16 @@ def test_doubtful_numbers_show_their_grade_and_no_mean(study):
 def test_the_strong_recipe_is_a_row_of_its_own_without_paper_numbers(study, record, tmp_path):
     study({("ag", "base"): 0.6})
     write_record(tmp_path / "records", record("ag", "base", 0, 0.9, recipe="strong"))
-    table = tapt_table(load_records(tmp_path / "records"))
+    table = score_table(load_records(tmp_path / "records"), TABLE_5)
     assert table["recipe"].tolist() == ["paper", "strong"] and table["n"].tolist() == [3, 1]
     assert table["paper_mean"].tolist()[0] == 93.9 and np.isnan(table["paper_mean"].tolist()[1])
     assert np.isnan(table["sd"].tolist()[1]) and table["mean"].tolist()[1] > table["mean"].tolist()[0]
 
 
 def test_rows_come_in_the_papers_order(study):
-    table = tapt_table(study({(t, m): 0.7 for t in ("imdb", "ag", "chemprot") for m in ("dapt_tapt", "base", "tapt")}))
+    table = score_table(
+        study({(t, m): 0.7 for t in ("imdb", "ag", "chemprot") for m in ("dapt_tapt", "base", "tapt")}), TABLE_5
+    )
     assert table["task"].unique().tolist() == ["chemprot", "ag", "imdb"]
     assert table["method"].tolist() == ["base", "tapt", "dapt_tapt"] * 3
 
@@ -67,7 +72,7 @@ def test_rows_come_in_the_papers_order(study):
 def test_degenerate_seeds_are_counted_not_dropped(record, tmp_path):
     for seed in range(3):
         write_record(tmp_path / "records", record("ag", "base", seed, 0.7, degenerate=seed == 1))
-    row = dapt_table(load_records(tmp_path / "records")).iloc[0]
+    row = score_table(load_records(tmp_path / "records"), TABLE_3).iloc[0]
     assert row["degenerate"] == 1 and row["n"] == 3
 
 
@@ -76,7 +81,7 @@ def test_leaked_rows_are_left_out_beside_the_full_score(record, tmp_path):
         one = record("chemprot", "base", seed, 0.5, rows=60)
         right = np.flatnonzero(np.equal(one["test_gold"], one["test_predictions"]))
         write_record(tmp_path / "records", one | {"test_leaked": right[:12].tolist()})
-    row = dapt_table(load_records(tmp_path / "records")).iloc[0]
+    row = score_table(load_records(tmp_path / "records"), TABLE_3).iloc[0]
     assert row["leaked"] == 12
     assert row["mean_without_leaked"] == pytest.approx((row["mean"] * 60 - 1200) / 48)
 
@@ -84,14 +89,14 @@ def test_leaked_rows_are_left_out_beside_the_full_score(record, tmp_path):
 def test_presets_and_base_models_are_never_averaged(record, tmp_path):
     write_record(tmp_path / "records", record("ag", "base", 0, 0.6))
     write_record(tmp_path / "records", record("ag", "base", 1, 0.9, preset="paper", base_model="roberta-base"))
-    table = dapt_table(load_records(tmp_path / "records"))
+    table = score_table(load_records(tmp_path / "records"), TABLE_3)
     assert table["n"].tolist() == [1, 1] and set(table["preset"]) == {"smoke", "paper"}
 
 
 def test_a_seed_twice_is_refused(study):
     records = study({("ag", "base"): 0.6})
     with pytest.raises(UserError, match="seed 0 of ag/base is there twice"):
-        dapt_table(pd.concat([records, records.head(1)]))
+        score_table(pd.concat([records, records.head(1)]), TABLE_3)
 
 
 def test_selection_lists_selectors_and_the_lines_to_reach(study):
@@ -126,7 +131,7 @@ def test_cost_counts_both_stages_of_dapt_tapt(record, tmp_path):
 
 def test_no_records_give_empty_tables_with_columns(tmp_path):
     records = load_records(tmp_path)
-    for make in (dapt_table, tapt_table, transfer_table, selection_table, cost_table):
+    for make in (score_table, selection_table, cost_table):
         table = make(records)
         assert table.empty and {"mean", "paper_mean", "records"} <= set(table.columns), make.__name__
 
