@@ -212,7 +212,7 @@ MAY_CHANGE = {
     "preset": None, "tasks": None, "domains": None, "selection_tasks": None, "selectors": None, "neighbours": None,
     "data_dir": None, "task_file": None, "domain_file": None,  # they name other steps; see the tests of their own
     "base_model": None,
-    "output_dir": ("elsewhere", set()), "workers": (2, set()),
+    "output_dir": (".", set()), "workers": (2, set()),
     "seeds": (1, set()), "strong_seeds": (2, set()),  # more of the same kind, none changed
     "max_train": (30, {"held", *DOMAIN}), "max_dev": (9, {"held", *DOMAIN}), "max_test": (9, {"held", *DOMAIN}),
     "max_length": (32, ADAPTATION), "top_words": (77, {"overlap"}), "overlap_documents": (55, {"overlap"}),
@@ -244,11 +244,12 @@ def every_step(study):
 
 
 @pytest.mark.parametrize("name", Config.model_fields)
-def test_what_each_parameter_may_change(open_study, name):
+def test_what_each_parameter_may_change(open_study, name, tmp_path, monkeypatch):
     assert name in MAY_CHANGE, f"say in MAY_CHANGE which artifacts {name} may change"
     if MAY_CHANGE[name] is None:
         return
     value, kinds = MAY_CHANGE[name]
+    monkeypatch.chdir(tmp_path)
     before, after = every_step(open_study()), every_step(open_study(**{name.upper(): value}))
     assert before.keys() == after.keys()
     changed = {before[one].kind for one in before if before[one].key != after[one].key}
