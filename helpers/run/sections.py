@@ -35,7 +35,7 @@ SECTIONS = (
         "from the base model's own text (PT), the more adaptation has to gain.",
         "01_overlap", ("overlap",),
         (Figure("overlap", "Vocabulary that two domains share", "overlap"),
-         Figure("overlap_script_definition", "The same under the official script's definition", "overlap"),
+         Figure("overlap_script_definition", "The same under the official script's definition"),
          Figure("overlap_typical_words", "Words that tell a domain apart")),
     ),
     Section(

@@ -12,8 +12,8 @@ _AXES = ("mean", "effect", "gain", "loss", "value")  # what a table is about, th
 def caption(frame: pd.DataFrame) -> str:
     """One sentence with the extreme values of a table, empty for a table without numbers.
 
-    >>> caption(pd.DataFrame({"task": ["a", "b"], "method": ["base", "dapt"], "mean": [50.0, 61.25]}))
-    'Highest: 61.2 (b, DAPT); lowest: 50.0 (a, base).'
+    >>> caption(pd.DataFrame({"task": ["a", "b"], "method": ["tapt", "dapt"], "effect": [1.0, -2.0]}))
+    'Highest: 1.0 (a, TAPT); lowest: -2.0 (b, DAPT).'
     """
     names = set(frame.columns)
     if not len(frame):
@@ -28,6 +28,8 @@ def caption(frame: pd.DataFrame) -> str:
     if {"model", "sample", "mean"} <= names:
         return _extremes(frame, "mean", ("model", "sample"), digits=2)
     if {"task", "method"} <= names:
+        if "mean" in names and (frame["method"] == "base").any():
+            return _extremes(_changes(frame), "change", ("task", "method"), of="change of F1 from the base: ")
         value = next((name for name in _AXES if name in names), None)
         return _extremes(frame, value, ("task", "method")) if value else ""
     numbers = [name for name in frame if pd.api.types.is_float_dtype(frame[name])]
@@ -37,17 +39,26 @@ def caption(frame: pd.DataFrame) -> str:
 
 
 def _extremes(frame: pd.DataFrame, value: str, labels, unit: str = "", digits: int = 1, of: str = "") -> str:
-    frame = frame.dropna(subset=[value])
+    sign = "+" if value == "change" else ""
+    frame = frame.dropna(subset=[value]).reset_index(drop=True)
     if not len(frame):
         return ""
     high, low = frame.loc[frame[value].idxmax()], frame.loc[frame[value].idxmin()]
 
     def said(row) -> str:
         where = ", ".join(_title(row, name) for name in labels)
-        return f"{row[value]:,.{digits}f}{unit}" + (f" ({where})" if where else "")
+        return f"{row[value]:{sign},.{digits}f}{unit}" + (f" ({where})" if where else "")
 
     text = f"{of}highest: {said(high)}; lowest: {said(low)}."
     return text[0].upper() + text[1:]
+
+
+def _changes(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows of adapted models with the difference of their mean to the base's, task by task."""
+    keys = [name for name in ("task", "recipe") if name in frame]
+    base = frame[frame["method"] == "base"].drop_duplicates(keys).set_index(keys)["mean"].rename("base")
+    rows = frame[~frame["method"].isin(["base", "tfidf"])].join(base, on=keys)
+    return rows.assign(change=rows["mean"] - rows["base"]).reset_index(drop=True)
 
 
 def _title(row, name: str) -> str:

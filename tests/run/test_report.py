@@ -199,6 +199,8 @@ def test_undecided_claims_are_told_apart_by_what_would_have_shown():
         ({"task": ["t", "u"], "method": ["tapt", "50nn"], "effect": [1.0, -2.0]},
          "Highest: 1.0 (t, TAPT); lowest: -2.0 (u, 50nn)."),
         ({"word": ["p", "q"], "weight": [0.5, 1234.0]}, "Weight: highest: 1,234.00 (q); lowest: 0.50 (p)."),
+        ({"task": ["t", "t", "t"], "method": ["base", "tfidf", "dapt"], "mean": [50.0, 90.0, 49.5]},
+         "Change of F1 from the base: highest: -0.5 (t, DAPT); lowest: -0.5 (t, DAPT)."),
         ({"word": ["p", "q"]}, ""),
         ({"held": ["test"], "rows": [10], "against": ["train"], "exact": [-1]},
          "No dev or test text was found again word for word."),
