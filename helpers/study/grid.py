@@ -61,7 +61,9 @@ def write(study, cell: tuple[str, str, int], step: Step, recipe: str) -> Path:
     stored = read_json(study.store.find(step.kind, step.parts) / "record.json")
     config, spec = study.config, study.task(task).spec
     base_model = Path(config.base_model).name
-    settings = config.model_dump(mode="json", exclude={"output_dir", "workers", *PLACES}) | {"base_model": base_model}
+    settings = config.model_dump(mode="json", exclude={"output_dir", "workers", "cluster", *PLACES}) | {
+        "base_model": base_model
+    }
     record = {
         **stored, "task": task, "domain": spec.domain, "method": method, "recipe": recipe, "seed": seed,
         "preset": config.preset, "base_model": base_model, "metric": spec.metric,

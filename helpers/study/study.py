@@ -9,8 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from helpers import paths
-from helpers.config import Config, make_config
-from helpers.errors import UserError, nearest
+from helpers.config import Config, check_places, make_config
 from helpers.hashing import MANIFEST
 from helpers.results.records import split_selection
 from helpers.store import Store
@@ -42,18 +41,14 @@ class Study:
         Raises UserError for an unknown preset, parameter or task and for a base model that is not there.
         """
         from helpers.data import domain_spec, task_spec
-        from helpers.select import SELECTORS
 
         study = cls(make_config(PRESET, overrides))
         config = study.config
+        check_places(config)
         for task in study.corpora.audited:
             task_spec(task, config.task_file)
         for domain in config.domains:
             domain_spec(domain, config.domain_file)
-        for selector in config.selectors:
-            if selector not in SELECTORS:
-                hint = nearest(selector, SELECTORS)
-                raise UserError(f"SELECTORS: {selector!r} is none of {', '.join(SELECTORS)}.{hint}")
         study.models.base  # noqa: B018 - a base model that is not there is refused before anything is computed
         study.write("config.json", study.config.model_dump_json(indent=1) + "\n")
         return study
