@@ -238,7 +238,8 @@ class Study:
         from helpers.jobs import executor
 
         # Jobs on one GPU would only share it, and its memory.
-        return executor(self.config.workers or (1 if compute.device().type == "cuda" else 0))
+        workers = self.config.workers or (1 if compute.device().type == "cuda" else 0)
+        return executor(workers, self.config.cluster)
 
     def carry_out(self, wanted: Iterable[Step], what: str) -> None:
         """Make the steps that are not in the store, as jobs. Raises JobsFailed after all have run."""
