@@ -3,7 +3,10 @@
 A preset sets how much is computed, never what: notebooks, command line and tests share this table.
 """
 
+import os
+import re
 from collections.abc import Mapping
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -14,48 +17,55 @@ SAMPLE_TASKS = ("rct_nlm", "arxiv_cs", "bbc", "imdb_sample")
 TOY_TASKS = ("toy_biomed", "toy_cs", "toy_news", "toy_reviews")
 PAPER_TASKS = ("chemprot", "rct", "citation_intent", "sciie", "hyperpartisan_news", "ag", "helpfulness", "imdb")
 
+# More than any machine can do in a lifetime, and still a number that every library below takes.
+MOST = 10**9
+Name = Annotated[str, Field(min_length=1, max_length=100)]
+
 
 class Config(BaseModel):
     """Everything a run depends on; a notebook's UPPER_CASE parameter is the field of the same name."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
 
     preset: str = Field(description="smoke, demo, laptop or paper")
-    tasks: tuple[str, ...] = Field(min_length=1, description="labelled tasks")
-    domains: tuple[str, ...] = Field(
+    tasks: tuple[Name, ...] = Field(min_length=1, description="labelled tasks")
+    domains: tuple[Name, ...] = Field(
         (), description="domains to adapt to; empty: the tasks' own, and those not-DAPT needs"
     )
     base_model: str = Field(min_length=1, description="mini, minilm, a hub name or the path of a masked-LM folder")
-    seeds: int = Field(ge=1, description="fine-tuning seeds 0 .. seeds-1")
+    seeds: int = Field(ge=1, le=1000, description="fine-tuning seeds 0 .. seeds-1")
     data_dir: str = Field("", description="a data root tried before every other source; 'toy' generates text")
     output_dir: str = Field("", description="where results go; empty: outputs/<preset>")
     task_file: str = Field("", description="a file that registers further tasks")
     domain_file: str = Field("", description="a JSONL file of your own domain's text, named by its stem")
-    workers: int = Field(0, ge=0, description="processes for independent jobs; 0: one a core")
-    max_train: int = Field(0, ge=0, description="training rows a task; 0: all")
-    max_dev: int = Field(0, ge=0, description="dev rows a task; 0: all")
-    max_test: int = Field(0, ge=0, description="test rows a task; 0: all")
+    workers: int = Field(0, ge=0, le=1024, description="processes for independent jobs; 0: one a core")
+    cluster: str = Field("", description="where jobs run: empty for this machine's processes, or a Dask scheduler")
+    max_train: int = Field(0, ge=0, le=MOST, description="training rows a task; 0: all")
+    max_dev: int = Field(0, ge=0, le=MOST, description="dev rows a task; 0: all")
+    max_test: int = Field(0, ge=0, le=MOST, description="test rows a task; 0: all")
     max_length: int = Field(512, ge=8, le=512, description="tokens a sequence")
-    top_words: int = Field(10_000, ge=1, description="words a vocabulary in Figure 2")
-    overlap_documents: int = Field(50_000, ge=1, description="documents a domain in Figure 2")
-    heldout_documents: int = Field(50_000, ge=1, description="held-out documents a domain for masked-LM loss")
-    dapt_steps: int = Field(12_500, ge=1, description="updates of DAPT")
-    dapt_batch: int = Field(2048, ge=1, description="sequences an update of DAPT")
-    dapt_learning_rate: float = Field(5e-4, gt=0, description="peak learning rate of DAPT")
-    tapt_epochs: int = Field(100, ge=1, description="passes over the task's text in TAPT")
-    tapt_batch: int = Field(0, ge=0, description="sequences an update of TAPT; 0: the paper's 256 or 2048")
-    tapt_learning_rate: float = Field(0.0, ge=0, description="peak learning rate of TAPT; 0: the paper's")
-    epochs: int = Field(0, ge=0, description="fine-tuning epochs; 0: the paper's 10 or 3 by task size")
-    learning_rate: float = Field(2e-5, gt=0, description="learning rate of fine-tuning")
+    top_words: int = Field(10_000, ge=1, le=MOST, description="words a vocabulary in Figure 2")
+    overlap_documents: int = Field(50_000, ge=1, le=MOST, description="documents a domain in Figure 2")
+    heldout_documents: int = Field(50_000, ge=1, le=MOST, description="held-out documents a domain for masked-LM loss")
+    dapt_steps: int = Field(12_500, ge=1, le=MOST, description="updates of DAPT")
+    dapt_batch: int = Field(2048, ge=1, le=MOST, description="sequences an update of DAPT")
+    dapt_learning_rate: float = Field(5e-4, gt=0, le=1, description="peak learning rate of DAPT")
+    tapt_epochs: int = Field(100, ge=1, le=MOST, description="passes over the task's text in TAPT")
+    tapt_batch: int = Field(0, ge=0, le=MOST, description="sequences an update of TAPT; 0: the paper's 256 or 2048")
+    tapt_learning_rate: float = Field(0.0, ge=0, le=1, description="peak learning rate of TAPT; 0: the paper's")
+    epochs: int = Field(0, ge=0, le=MOST, description="fine-tuning epochs; 0: the paper's 10 or 3 by task size")
+    learning_rate: float = Field(2e-5, gt=0, le=1, description="learning rate of fine-tuning")
     warmup: float = Field(0.0, ge=0, lt=1, description="share of fine-tuning that warms up; 0: the paper's schedule")
-    batch_size: int = Field(16, ge=1, description="examples an update of fine-tuning")
-    patience: int = Field(3, ge=1, description="epochs without a better dev score before stopping")
-    selection_tasks: tuple[str, ...] = Field(description="tasks that text is selected for in Table 8")
-    selectors: tuple[str, ...] = Field(min_length=1, description="ways of selecting text, see helpers.select")
-    neighbours: tuple[int, ...] = Field(min_length=1, description="neighbours a task sentence (k)")
-    pool_sentences: int = Field(1_000_000, ge=1, description="domain sentences to select from")
-    vampire_epochs: int = Field(50, ge=1, description="most epochs of VAMPIRE")
-    strong_seeds: int = Field(0, ge=0, description="seeds under the stronger fine-tuning recipe; 0: leave it out")
+    batch_size: int = Field(16, ge=1, le=MOST, description="examples an update of fine-tuning")
+    patience: int = Field(3, ge=1, le=MOST, description="epochs without a better dev score before stopping")
+    selection_tasks: tuple[Name, ...] = Field(description="tasks that text is selected for in Table 8")
+    selectors: tuple[Name, ...] = Field(min_length=1, description="ways of selecting text, see helpers.select")
+    neighbours: tuple[Annotated[int, Field(ge=1, le=MOST)], ...] = Field(
+        min_length=1, description="neighbours a task sentence (k)"
+    )
+    pool_sentences: int = Field(1_000_000, ge=1, le=MOST, description="domain sentences to select from")
+    vampire_epochs: int = Field(50, ge=1, le=MOST, description="most epochs of VAMPIRE")
+    strong_seeds: int = Field(0, ge=0, le=1000, description="seeds under the stronger recipe; 0: leave it out")
 
     @field_validator("tasks", "domains", "selection_tasks", "selectors", "neighbours", mode="before")
     @classmethod
@@ -65,12 +75,32 @@ class Config(BaseModel):
             return tuple(word.strip() for word in value.split(",") if word.strip())
         return (value,) if isinstance(value, int) else value
 
-    @field_validator("seeds", "workers", "max_train", "max_dev", "max_test", mode="before")
+    @field_validator("*", mode="before")
     @classmethod
-    def _refuse_booleans(cls, value):
+    def _refuse_odd_values(cls, value):
         if isinstance(value, bool):
-            raise ValueError("expected a whole number, not true or false")
+            raise ValueError("expected a number or words, not true or false")
+        if isinstance(value, str) and not value.isprintable():
+            raise ValueError("expected words without control characters")
         return value
+
+    @field_validator("tasks", "domains", "selection_tasks", "selectors", "neighbours")
+    @classmethod
+    def _refuse_repeats(cls, values: tuple):
+        for value in values:
+            if values.count(value) > 1:
+                raise ValueError(f"{value!r} is named twice")
+            if isinstance(value, str) and not value.isprintable():
+                raise ValueError("expected words without control characters")
+        return values
+
+    @field_validator("selectors")
+    @classmethod
+    def _know_selectors(cls, values: tuple[str, ...]):
+        for value in values:
+            if value not in SELECTORS:
+                raise ValueError(f"{value!r} is none of {', '.join(SELECTORS)}.{nearest(value, SELECTORS)}")
+        return values
 
 
 PRESETS: dict[str, dict] = {
@@ -124,7 +154,8 @@ def make_config(preset: str = "demo", overrides: Mapping | None = None) -> Confi
         if key not in Config.model_fields:
             names = [name.upper() for name in Config.model_fields]
             raise UserError(f"parameter {key.upper()}: there is none of that name.{nearest(key.upper(), names)}")
-    chosen.pop("preset", None)
+    if chosen.pop("preset", preset) != preset:
+        raise UserError("parameter PRESET: the preset is chosen by --preset, or in Python by PRESET=, not among others")
     try:
         config = Config(preset=preset, **{**PRESETS[preset], **chosen})
         foreign = not set(config.tasks) & set(config.selection_tasks)
@@ -136,4 +167,66 @@ def make_config(preset: str = "demo", overrides: Mapping | None = None) -> Confi
         first = error.errors()[0]
         name = str(first["loc"][0]).upper()
         hint = Config.model_fields[name.lower()].description
-        raise UserError(f"parameter {name}={first['input']!r}: {first['msg']} ({hint})") from None
+        reason = first["msg"].removeprefix("Value error, ")
+        raise UserError(f"parameter {name}={_short(first['input'])}: {reason} ({hint})") from None
+
+
+def _short(value) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python refuses to print a number of thousands of digits
+        return f"{type(value).__name__} too long to print"
+    return text if len(text) <= 100 else f"{text[:100]}..."
+
+
+def check_places(config: Config) -> None:
+    """Refuse what can be known before anything is computed: places that are not there, unknown settings.
+
+    Looks at DATA_DIR, TASK_FILE, DOMAIN_FILE, BASE_MODEL, OUTPUT_DIR and CLUSTER, and at the environment's
+    DSP_DATA, DSP_CACHE, DSP_DEVICE and DSP_PRECISION. Raises UserError naming the first that will not do.
+    """
+    for name, value in (("DATA_DIR", config.data_dir), ("DSP_DATA", os.environ.get("DSP_DATA", ""))):
+        folder = _place(name, value)
+        if folder and value != "toy" and not any(os.path.isdir(os.path.join(folder, part)) for part in DATA_FOLDERS):
+            found = "no tasks/ and no domains/ in it" if os.path.isdir(folder) else "no such folder"
+            raise UserError(f"{name}={_short(value)}: {found}; expected a data root with tasks/ and domains/")
+    for name, value in (("TASK_FILE", config.task_file), ("DOMAIN_FILE", config.domain_file)):
+        file = _place(name, value)
+        if file and not os.path.isfile(file):
+            raise UserError(f"{name}={_short(value)}: no such file")
+    for name, value in (("OUTPUT_DIR", config.output_dir), ("DSP_CACHE", os.environ.get("DSP_CACHE", ""))):
+        folder = _place(name, value)
+        if folder and os.path.exists(folder) and not os.path.isdir(folder):
+            raise UserError(f"{name}={_short(value)}: a file lies there; expected a folder")
+    _check_base(config.base_model)
+    for name, pattern, valid in _SETTINGS:
+        value = config.cluster if name == "CLUSTER" else os.environ.get(name, "")
+        if value and not re.fullmatch(pattern, value):
+            raise UserError(f"{name}={_short(value)}: expected {valid}")
+
+
+DATA_FOLDERS = ("tasks", "domains")  # of a data root
+_SETTINGS = (
+    ("CLUSTER", r"local|(tcp|tls|ucx|inproc|ws|wss)://\S+", "local or the address of a scheduler, as tcp://host:8786"),
+    ("DSP_DEVICE", r"(cpu|cuda|mps|xpu)(:\d{1,3})?", "cpu, cuda, mps or xpu, or one of several as cuda:1"),
+    ("DSP_PRECISION", r"bf16|fp32", "bf16 or fp32"),
+)
+
+
+def _place(name: str, value: str) -> str:
+    place = os.path.expanduser(value)
+    if place.startswith("~"):
+        raise UserError(f"{name}={_short(value)}: there is no such user on this machine")
+    return place
+
+
+def _check_base(value: str) -> None:
+    """A base model is a folder with config.json in it, or could be the name of one on the hub."""
+    folder = _place("BASE_MODEL", value)
+    if os.path.isdir(folder):
+        if not os.path.isfile(os.path.join(folder, "config.json")):
+            raise UserError(f"BASE_MODEL={_short(value)}: no config.json in it; expected the folder of a masked LM")
+    elif not re.fullmatch(r"[\w-][\w.-]{0,95}(/[\w-][\w.-]{0,95})?", folder, re.ASCII):
+        raise UserError(
+            f"BASE_MODEL={_short(value)[1:-1]}: there is no such folder, and no model of the hub has that name"
+        )

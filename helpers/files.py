@@ -1,11 +1,21 @@
-"""Files written whole or not at all, and JSON."""
+"""Files written whole or not at all, JSON, locks; a disk that cannot be written is said in one line."""
 
+import errno
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from helpers.errors import UserError
+
+_UNWRITABLE = {
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.EISDIR,
+    errno.ENAMETOOLONG, errno.EFBIG, errno.EIO,
+}  # fmt: skip
 
 
 @contextmanager
@@ -20,17 +30,72 @@ def aside(path: str | Path) -> Iterator[Path]:
     '1 2 3'
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=path.suffix)
-    os.close(handle)
-    new = Path(name)
-    new.chmod(0o666 & ~_umask())
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=path.suffix)
+        os.close(handle)
+        new = Path(name)
+        new.chmod(0o666 & ~_umask())
+        try:
+            yield new
+            os.replace(new, path)
+        except BaseException:
+            new.unlink(missing_ok=True)
+            raise
+
+
+class Busy(UserError):
+    """Another process holds the lock."""
+
+
+@contextmanager
+def locked(path: str | Path, *, busy: str = "", waiting: Callable[[], None] | None = None, way_out: str = ""):
+    """Hold the lock file `path` while the block runs; it is freed when this process ends, however it ends.
+
+    busy: raise Busy with this line when another process holds it; empty: wait. waiting: called before a wait of
+    more than half a second. way_out: what to do when the folder cannot be written, see `writing`.
+    """
+    path = Path(path)
+    lock = FileLock(path)
+    with writing(path.parent, way_out):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0 if busy else 0.5)
+        except Timeout:
+            if busy:
+                raise Busy(busy) from None
+            if waiting:
+                waiting()
+            lock.acquire()
     try:
-        yield new
-        os.replace(new, path)
-    except BaseException:
-        new.unlink(missing_ok=True)
-        raise
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def writing(place: str | Path, way_out: str = ""):
+    """Turn a full disk or a folder that cannot be written, met inside the block, into a UserError about `place`.
+
+    way_out: what to do about it. An error about a file elsewhere is passed on as it is.
+    """
+    try:
+        yield
+    except Exception as error:
+        # safetensors has an error of its own for a full disk, with the system's words in it
+        full = os.strerror(errno.ENOSPC) in str(error)
+        if not full and not (isinstance(error, OSError) and error.errno in _UNWRITABLE and _about(error, place)):
+            raise
+        reason = os.strerror(errno.ENOSPC) if full else error.strerror
+        way_out = way_out or "make room or choose another folder"
+        raise UserError(f"{place}: cannot be written ({reason}); {way_out}") from None
+
+
+def _about(error: OSError, place: str | Path) -> bool:
+    if not isinstance(error.filename, str | os.PathLike):
+        return True
+    place, named = Path(place).absolute(), Path(error.filename).absolute()
+    return place.parent in (named, *named.parents) or named in place.parents
 
 
 def _umask() -> int:

@@ -1,19 +1,19 @@
 """Independent jobs on one machine's cores or a cluster, through the `concurrent.futures` interface.
 
     run_jobs(fine_tune_one, jobs)                                     # a process a core
-    run_jobs(fine_tune_one, jobs, executor=client.get_executor())     # a Dask cluster (extra [cluster])
+    run_jobs(fine_tune_one, jobs, executor=executor(cluster="tcp://..."))   # a Dask cluster (extra [cluster])
 
 Anything with `submit(fn, *args) -> future` will do. `fn` is a function of an importable module, so that
 other processes find it, also when the call comes from a notebook.
 """
 
+import ast
 import multiprocessing
 import os
 import signal
 import sys
 import tempfile
 import threading
-import time
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
@@ -23,8 +23,7 @@ from pathlib import Path
 
 from helpers.compute import cores, keep_memory
 from helpers.errors import UserError
-
-LINE_EVERY = 30.0  # seconds between progress lines where the output is a file
+from helpers.progress import Progress
 
 
 class InProcess(Executor):
@@ -39,19 +38,65 @@ class InProcess(Executor):
         return future
 
 
-def executor(workers: int = 0) -> Executor:
+def executor(workers: int = 0, cluster: str = "") -> Executor:
     """An executor with that many processes; the machine's cores are divided among them.
 
     workers: 0 means one a core, 1 runs the jobs in this process with all its threads.
+    cluster: empty for processes of this machine; "local" for a Dask cluster on it, or a Dask scheduler's address
+    ("tcp://host:8786"), whose workers must see the same store.
     Processes are spawned (safe with CUDA and threads) and end when this process does, however it ends.
+    Raises UserError when a cluster cannot be reached, or when a script would start itself again in each process.
+
+    >>> executor(1).submit(sum, [1, 2]).result()
+    3
     """
+    if cluster:
+        return _dask(workers or cores(), cluster)
     workers = workers or cores()
     if workers == 1:
         return InProcess()
-    threads = max(1, cores() // workers)
-    return ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(threads,)
-    )
+    _refuse_bare_script()
+    return _pool(workers, max(1, cores() // workers))
+
+
+def _pool(workers: int, threads: int) -> ProcessPoolExecutor:
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(threads,))
+
+
+def _dask(workers: int, cluster: str) -> Executor:
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError:
+        raise UserError(f"CLUSTER={cluster}: Dask is not installed; pip install 'dask[distributed]'") from None
+    try:
+        if cluster == "local":
+            _refuse_bare_script()
+            cluster = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0")
+        return Client(cluster, timeout=10, set_as_default=False).get_executor(pure=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"CLUSTER={cluster}: no scheduler answers there ({str(error).splitlines()[0]})") from None
+
+
+def _refuse_bare_script() -> None:
+    """A spawned process imports the script it comes from: a call outside a main guard would run in each anew."""
+    path = getattr(sys.modules["__main__"], "__file__", None)
+    frame = sys._getframe()
+    while frame and not (frame.f_globals.get("__name__") == "__main__" and frame.f_code.co_name == "<module>"):
+        frame = frame.f_back
+    if path is None or frame is None or frame.f_code.co_filename != path:
+        return
+    try:
+        statements = ast.parse(Path(path).read_bytes()).body
+    except (OSError, SyntaxError, ValueError):
+        return
+    running = [one for one in statements if one.lineno <= frame.f_lineno <= one.end_lineno]
+    guards = [one for one in running if isinstance(one, ast.If) and "__name__" in ast.unparse(one.test)]
+    if running and not guards:
+        raise UserError(
+            f"{path}, line {frame.f_lineno}: jobs run in processes that import this script; put the call under "
+            "if __name__ == '__main__':, or set WORKERS=1"
+        )
 
 
 def _start_worker(threads: int) -> None:
@@ -66,8 +111,15 @@ def _start_worker(threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
-        # A pool's worker waits for jobs for ever when its parent is killed: it holds both ends of the pipe.
-        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent) -> None:
+    """End this worker when its parent is gone: it would wait for jobs for ever, holding both ends of its queue."""
+    # The pipe that tells of the parent's end stays open while a process forked from the parent lives; its id tells too.
+    while os.getppid() == parent.pid and parent.is_alive():
+        parent.join(1.0)
+    os._exit(1)
 
 
 @dataclass(frozen=True)
@@ -130,7 +182,7 @@ def run_jobs(
             futures[future] = index
             if future.done():  # in this process: show it before the next begins
                 results[index] = future.result()
-                progress.step(results[index], describe(job))
+                progress.step(describe(job), isinstance(results[index], Failure))
         waiting = {future for future, index in futures.items() if results[index] is None}
         while waiting:
             done, waiting = wait(waiting, timeout=1.0, return_when="FIRST_COMPLETED")
@@ -140,7 +192,7 @@ def run_jobs(
                 if results[index] is _LOST:
                     lost.append(index)
                 else:
-                    progress.step(results[index], describe(jobs[index]))
+                    progress.step(describe(jobs[index]), isinstance(results[index], Failure))
             progress.tick()
     except BaseException:
         for future in futures:
@@ -199,18 +251,29 @@ def _run_apart(fn, jobs, lost, results, describe, progress, workers) -> None:
 
     def run(index: int) -> None:
         name = describe(jobs[index])
-        threads = max(1, cores() // (workers or cores()))
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(1, context, initializer=_start_worker, initargs=(threads,)) as pool:
-            outcome = _outcome(pool.submit(_call, fn, jobs[index], name), name)
+        with _pool(1, max(1, cores() // (workers or cores()))) as pool:
+            future = pool.submit(_call, fn, jobs[index], name)
+            processes = list(pool._processes.values())
+            outcome = _outcome(future, name)
         if outcome is _LOST:
-            outcome = Failure(name, "its process was killed (out of memory?)", "")
+            outcome = Failure(name, _end_of(processes[0]), "")
         results[index] = outcome
-        progress.step(outcome, name)
+        progress.step(name, isinstance(outcome, Failure))
 
     if lost:
         with ThreadPoolExecutor(workers or cores()) as threads:
             list(threads.map(run, lost))
+
+
+def _end_of(process) -> str:
+    """What is known of how a job's process ended."""
+    process.join(5)
+    code = process.exitcode
+    if code == -signal.SIGKILL:
+        return "its process was killed from outside (SIGKILL), as happens when memory runs out"
+    if code is not None and code < 0:
+        return f"its process ended by signal {-code} ({signal.strsignal(-code)})"
+    return f"its process ended before the job did, with status {code}; what it printed tells more"
 
 
 def _stop(executor: Executor) -> None:
@@ -235,63 +298,3 @@ def _summary(title: str, count: int, failures: list[Failure], log: Path) -> str:
     first = "; ".join(f"{failure.job}: {failure.reason}" for failure in failures[:3])
     more = f"; and {len(failures) - 3} more" if len(failures) > 3 else ""
     return f"{title}: {len(failures)} of {count} failed ({first}{more}); tracebacks in {log}"
-
-
-def duration(seconds: float) -> str:
-    """'42s', '3m05s' or '2h07m'."""
-    seconds = int(seconds + 0.5)
-    if seconds < 60:
-        return f"{seconds}s"
-    minutes, rest = divmod(seconds, 60)
-    return f"{minutes}m{rest:02d}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02d}m"
-
-
-class Progress:
-    """One line, rewritten on a terminal; elsewhere a new line every LINE_EVERY seconds and at the end."""
-
-    def __init__(self, title: str, total: int, out=None):
-        self.title, self.total = title, total
-        self.out = out or sys.stdout
-        self.live = self.out.isatty() if hasattr(self.out, "isatty") else False
-        self.done = self.failed = 0
-        self.last = ""
-        self.start = self.shown = time.monotonic()
-        self._lock = threading.Lock()
-
-    def step(self, outcome, name: str) -> None:
-        """Count one finished job."""
-        with self._lock:
-            self.done += 1
-            self.failed += isinstance(outcome, Failure)
-            self.last = name
-        self.tick(force=self.live)
-
-    def tick(self, force: bool = False) -> None:
-        """Show the line when it is due."""
-        now = time.monotonic()
-        if force or now - self.shown >= (1.0 if self.live else LINE_EVERY):
-            self.shown = now
-            self._show("\r" if self.live else "", "" if self.live else "\n")
-
-    def close(self) -> None:
-        """Show the last line."""
-        if self.total:
-            self._show("\r" if self.live else "", "\n")
-
-    def text(self) -> str:
-        """'title 3/8, 1 failed, 1m20s, 2m10s left, last: name'."""
-        passed = time.monotonic() - self.start
-        parts = [f"{self.title} {self.done}/{self.total}"]
-        if self.failed:
-            parts.append(f"{self.failed} failed")
-        parts.append(duration(passed))
-        if 0 < self.done < self.total:
-            parts.append(f"{duration(passed / self.done * (self.total - self.done))} left")
-        if self.last and self.done < self.total:
-            parts.append(f"last: {self.last}")
-        return ", ".join(parts)
-
-    def _show(self, before: str, after: str) -> None:
-        text = self.text()[:110]
-        self.out.write(f"{before}{text:<110}{after}" if self.live else f"{text}{after}")
-        self.out.flush()

@@ -1,6 +1,5 @@
 """Jobs: order, isolation of failures and of deaths, threads, what the user is told."""
 
-import io
 import os
 import signal
 import subprocess
@@ -13,7 +12,7 @@ import pytest
 
 from helpers import jobs
 from helpers.errors import UserError
-from helpers.jobs import Failure, InProcess, JobsFailed, Progress, duration, executor, run_jobs
+from helpers.jobs import Failure, InProcess, JobsFailed, executor, run_jobs
 
 
 def square(number):
@@ -66,7 +65,7 @@ def test_a_pool_divides_the_cores_and_survives_a_killed_worker(monkeypatch):
     assert [failure.reason for failure in results[1:4]] == [
         "ValueError: one is not wanted",
         "task 2: no such task",
-        "its process was killed (out of memory?)",
+        "its process was killed from outside (SIGKILL), as happens when memory runs out",
     ]
 
 
@@ -88,22 +87,63 @@ def test_any_exception_crosses_between_processes():
     assert isinstance(failure, Failure) and failure.reason == "Unpicklable: first"
 
 
-def test_workers_end_when_their_parent_is_killed(tmp_path):
+def end_badly(code):
+    os._exit(code)
+
+
+def test_of_a_process_that_ended_only_what_is_known_is_said():
+    (failure,) = run_jobs(end_badly, [(3,)], executor=executor(2), raise_failures=False)
+    assert failure.reason == "its process ended before the job did, with status 3; what it printed tells more"
+
+
+def _gone(pid):
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize("forked", [False, True])
+def test_workers_end_when_their_parent_is_killed(tmp_path, forked):
+    # a process forked from the parent keeps the parent's pipes open
+    fork = (
+        "    pid = os.fork()\n    if pid == 0:\n        time.sleep(120)\n        os._exit(0)\n"
+        if forked
+        else "    pid = 0\n"
+    )
     script = (
         "import os, time\nfrom helpers.jobs import executor\n"
         "if __name__ == '__main__':\n"
-        "    pool = executor(2)\n    print(pool.submit(os.getpid).result(), flush=True)\n    time.sleep(60)\n"
+        "    pool = executor(2)\n    worker = pool.submit(os.getpid).result()\n"
+        f"{fork}    print(worker, pid, flush=True)\n    time.sleep(120)\n"
     )
     (tmp_path / "script.py").write_text(script)
     parent = subprocess.Popen([sys.executable, tmp_path / "script.py"], stdout=subprocess.PIPE, text=True)
-    worker = int(parent.stdout.readline())
-    assert psutil.pid_exists(worker)
-    parent.kill()
-    parent.wait()
-    limit = time.monotonic() + 20
-    while psutil.pid_exists(worker) and psutil.Process(worker).status() != psutil.STATUS_ZOMBIE:
-        assert time.monotonic() < limit, "the worker outlived its parent"
-        time.sleep(0.05)
+    worker, child = map(int, parent.stdout.readline().split())
+    try:
+        assert psutil.pid_exists(worker)
+        parent.kill()
+        parent.wait()
+        limit = time.monotonic() + 30
+        while not _gone(worker):
+            assert time.monotonic() < limit, "the worker outlived its parent"
+            time.sleep(0.05)
+    finally:
+        if child:
+            os.kill(child, signal.SIGKILL)
+
+
+def test_a_script_without_a_main_guard_is_told_so_before_a_process_starts(tmp_path):
+    bare = "import os\nfrom helpers.errors import UserError\nfrom helpers.jobs import run_jobs\n"
+    call = "run_jobs(os.getpid, [(), ()], workers=2, out=open(os.devnull, 'w'))"
+    (tmp_path / "bare.py").write_text(f"{bare}try:\n    {call}\nexcept UserError as error:\n    print(error)\n")
+    (tmp_path / "guarded.py").write_text(f"{bare}if __name__ == '__main__':\n    print(len({call}))\n")
+    (tmp_path / "importing.py").write_text("import bare\n")
+    said = {
+        path.stem: subprocess.run([sys.executable, path], capture_output=True, text=True, timeout=120)
+        for path in tmp_path.glob("*.py")
+    }
+    expected = "jobs run in processes that import this script; put the call under if __name__ == '__main__':"
+    assert f"bare.py, line 5: {expected}" in said["bare"].stdout
+    assert f"importing.py, line 1: {expected}" in said["importing"].stdout
+    assert said["guarded"].stdout == "2\n" and not any(done.stderr for done in said.values())
 
 
 def interruptible(begun):
@@ -115,7 +155,7 @@ def test_an_interrupt_of_the_group_stops_the_jobs_and_leaves_the_pool_usable_and
     script = (
         "import os, signal, sys, threading, time\nfrom pathlib import Path\n"
         "from helpers.jobs import executor, run_jobs\n"
-        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\nfrom test_executors import interruptible, square\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\nfrom test_jobs import interruptible, square\n"
         "def interrupt():\n"
         "    while not Path(sys.argv[1]).exists():\n        time.sleep(0.05)\n"
         "    os.killpg(0, signal.SIGINT)\n"
@@ -132,35 +172,34 @@ def test_an_interrupt_of_the_group_stops_the_jobs_and_leaves_the_pool_usable_and
     assert "Traceback" not in done.stderr
 
 
-def test_jobs_on_a_dask_cluster():
+def own_process(seconds):
+    time.sleep(seconds)
+    return os.getpid()
+
+
+def test_jobs_on_a_dask_cluster_of_two_processes():
     distributed = pytest.importorskip("distributed")
-    cluster = distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None)
-    with cluster, distributed.Client(cluster) as client:
-        results = run_jobs(fragile, [0, 1, 4], executor=client.get_executor(), raise_failures=False)
+    options = dict(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0")
+    with distributed.LocalCluster(**options) as cluster:
+        pool = executor(cluster=cluster.scheduler_address)
+        results = run_jobs(fragile, [0, 1, 4], executor=pool, raise_failures=False)
+        processes = set(run_jobs(own_process, [1.0] * 4, executor=pool))
+        pool._client.close()
     assert results[0] == 0 and results[2] == 4 and results[1].reason == "ValueError: one is not wanted"
+    assert os.getpid() not in processes and len(processes) == 2
 
 
-def test_progress_is_one_line_on_a_terminal_and_few_lines_in_a_file(monkeypatch):
-    clock = [0.0]
-    monkeypatch.setattr(jobs.time, "monotonic", lambda: clock[0])
+def test_a_cluster_that_is_not_there_is_said_in_one_line(monkeypatch):
+    pytest.importorskip("distributed")
+    import distributed
 
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
+    def refuse(address, **options):
+        raise OSError(f"Timed out trying to connect to {address}\nafter 10 s")
 
-    for out, lines in ((Terminal(), 1), (io.StringIO(), 4)):
-        clock[0] = 0.0
-        progress = Progress("fine-tuning", 10, out)
-        for number in range(10):
-            clock[0] += 10
-            progress.step(Failure("", "", "") if number == 4 else (1,), f"seed {number}")
-            if number == 3:
-                assert progress.text() == "fine-tuning 4/10, 40s, 1m00s left, last: seed 3"
-        progress.close()
-        assert out.getvalue().count("\n") == lines
-        assert "fine-tuning 10/10, 1 failed, 1m40s" in out.getvalue()
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(0.4, "0s"), (59.6, "1m00s"), (185, "3m05s"), (7620, "2h07m")])
-def test_duration(seconds, text):
-    assert duration(seconds) == text
+    monkeypatch.setattr(distributed, "Client", refuse)
+    with pytest.raises(UserError, match="CLUSTER=tcp://127.0.0.1:9: no scheduler answers there") as caught:
+        executor(cluster="tcp://127.0.0.1:9")
+    assert "\n" not in str(caught.value)
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(UserError, match="Dask is not installed"):
+        executor(cluster="local")

@@ -212,7 +212,7 @@ MAY_CHANGE = {
     "preset": None, "tasks": None, "domains": None, "selection_tasks": None, "selectors": None, "neighbours": None,
     "data_dir": None, "task_file": None, "domain_file": None,  # they name other steps; see the tests of their own
     "base_model": None,
-    "output_dir": (".", set()), "workers": (2, set()),
+    "output_dir": (".", set()), "workers": (2, set()), "cluster": ("local", set()),
     "seeds": (1, set()), "strong_seeds": (2, set()),  # more of the same kind, none changed
     "max_train": (30, {"held", *DOMAIN}), "max_dev": (9, {"held", *DOMAIN}), "max_test": (9, {"held", *DOMAIN}),
     "max_length": (32, ADAPTATION), "top_words": (77, {"overlap"}), "overlap_documents": (55, {"overlap"}),

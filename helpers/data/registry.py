@@ -162,7 +162,7 @@ def read_task_file(path: str | Path = "") -> dict[str, TaskSpec]:
         entries = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
     except OSError as error:
         raise UserError(f"TASK_FILE {path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"TASK_FILE {path}: malformed: {error}") from None
     if isinstance(entries, dict):
         entries = entries.get("task", entries.get("tasks", [entries]))
@@ -197,6 +197,8 @@ def _own_task(entry, where: str, base: Path) -> TaskSpec:
             raise UserError(f"{where}: {key} is missing")
     if not all(mark.isalnum() or mark in "._-" for mark in entry["name"]) or entry["name"].startswith("."):
         raise UserError(f"{where}: name {entry['name']!r}: letters, digits, '.', '_' and '-' only")
+    if len(entry["name"].encode()) > 100:  # it becomes part of file names
+        raise UserError(f"{where}: name {entry['name'][:20]!r}...: 100 bytes at most")
     metric = entry.get("metric", "macro_f1")
     if metric not in METRICS:
         raise UserError(f"{where}: metric {metric!r}: expected one of {', '.join(METRICS)}")

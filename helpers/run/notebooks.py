@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from helpers.config import Config, make_config
+from helpers.config import Config, check_places, make_config
 from helpers.data import domain_spec, task_spec
 from helpers.errors import UserError, nearest
 from helpers.paths import project_root
@@ -66,12 +66,17 @@ def declared(notebook, name: str = "notebook") -> dict:
     if len(cells) > 1:
         raise UserError(f"{name}: {len(cells)} cells are tagged 'parameters'; keep one")
     found = {}
-    for line in ast.parse(cells[0].source).body if cells else ():
+    try:
+        lines = ast.parse(cells[0].source).body if cells else ()
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        line = getattr(error, "lineno", 1)
+        raise UserError(f"{name}, parameters, line {line}: not Python ({error.args[0]})") from None
+    for line in lines:
         if not (isinstance(line, ast.Assign) and len(line.targets) == 1 and isinstance(line.targets[0], ast.Name)):
             raise UserError(f"{name}, parameters, line {line.lineno}: expected NAME = value")
         try:
             found[line.targets[0].id] = ast.literal_eval(line.value)
-        except ValueError:
+        except (ValueError, TypeError, RecursionError, MemoryError):
             raise UserError(
                 f"{name}, parameters, line {line.lineno}: expected a literal; compute from it in a later cell"
             ) from None
@@ -89,6 +94,7 @@ def check(paths: Sequence[Path], preset: str, parameters: Mapping) -> tuple[Conf
     """
     parameters = {name.upper(): value for name, value in parameters.items() if value is not None}
     config = make_config(preset, parameters)
+    check_places(config)
     for task in (*config.tasks, *config.selection_tasks):
         task_spec(task, config.task_file)
     for domain in config.domains:

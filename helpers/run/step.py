@@ -42,10 +42,11 @@ def _execute(request: dict) -> dict | None:
         )  # fmt: skip
     except papermill.exceptions.PapermillExecutionError as error:
         print(re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback)), flush=True)
-        return {"error": error.ename, "message": error.evalue, "cell": error.cell_index}
+        return {"error": error.ename, "message": error.evalue, "cell": error.exec_count}
     except (DeadKernelError, RuntimeError, OSError) as error:
         started = _cells_begun(request["output"])
-        reason = f"the kernel died in cell {started} (out of memory?)" if started else str(error)
+        ended = "the kernel died" if isinstance(error, DeadKernelError) else f"the kernel was lost: {error}"
+        reason = f"{ended}, in cell {started}" if started else str(error)
         return {"error": "kernel", "message": reason, "cell": started or None}
     return None
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from helpers import __version__, compute, paths
-from helpers.config import Config, make_config
+from helpers.config import Config, check_places, make_config
 from helpers.data import domain_spec, leaked_rows, task_spec
 from helpers.errors import UserError
 from helpers.files import read_json, write_text
@@ -64,12 +64,11 @@ class Study:
         """
         study = cls(make_config(PRESET, overrides))
         config, plan = study.config, study.plan
+        check_places(config)
         for task in plan.tasks:
             task_spec(task, config.task_file)
         for domain in config.domains:
             domain_spec(domain, config.domain_file)
-        for selector in config.selectors:
-            check(f"{selector}_1_tapt")
         plan.base  # noqa: B018 - a base that is not there is refused before anything is computed
         study.write("config.json", config.model_dump_json(indent=1) + "\n")
         return study
@@ -97,7 +96,8 @@ class Study:
     @functools.cached_property
     def _pool(self):
         # Jobs on one GPU would only share it, and its memory.
-        return executor(self.config.workers or (1 if compute.device().type == "cuda" else 0))
+        workers = self.config.workers or (1 if compute.device().type == "cuda" else 0)
+        return executor(workers, self.config.cluster)
 
     def folder(self, step: Step) -> Path:
         """Folder of a step's artifact, made first where it is not there whole."""
@@ -342,7 +342,7 @@ class Study:
         task, method, seed = cell
         config, spec = self.config, self.task(task).spec
         base_model = Path(config.base_model).name
-        settings = config.model_dump(mode="json", exclude={"output_dir", "workers", *PLACES})
+        settings = config.model_dump(mode="json", exclude={"output_dir", "workers", "cluster", *PLACES})
         record = {
             **read_json(self.folder(step) / "record.json"), "task": task, "domain": spec.domain, "method": method,
             "recipe": recipe, "seed": seed, "preset": config.preset, "base_model": base_model, "metric": spec.metric,

@@ -2,17 +2,22 @@
 
 import base64
 import json
+import shutil
 from html.parser import HTMLParser
 
+import nbformat
 import pandas as pd
 import pytest
 
+from helpers import paths
 from helpers.config import make_config
 from helpers.errors import UserError
 from helpers.results.render import markdown
-from helpers.run import report
-from helpers.run.report import MATCH_ORDER, SECTIONS, results_markdown, write_report, write_results_markdown
+from helpers.run import readable, sentences
+from helpers.run.report import results_markdown, write_report, write_results_markdown
+from helpers.run.sections import SECTIONS
 
+SCRIPT = "<script>alert(1)</script>"
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
@@ -34,9 +39,12 @@ def run(tmp_path):
     pd.DataFrame({"corpus": ["a|b"], "percent": [54.123]}).to_csv(run / "tables" / "overlap.csv", index=False)
     pd.DataFrame({"claim": [], "verdict": []}).to_csv(run / "tables" / "claims.csv", index=False)
     pd.DataFrame({"x": [1]}).to_csv(run / "tables" / "anything.csv", index=False)
-    for name in ("fig2_overlap", "dapt_curves"):
+    for name in ("overlap", "dapt_curves"):
         (run / "figures" / f"{name}.png").write_bytes(PIXEL)
-    (run / "notebooks" / "02_dapt.ipynb").write_text("{}")
+    output = nbformat.v4.new_output("display_data", {"text/html": f"{SCRIPT}<table><tr><td>kept</td></tr></table>"})
+    cell = nbformat.v4.new_code_cell("1", outputs=[output])
+    for name in ("02_dapt", "06_report"):
+        nbformat.write(nbformat.v4.new_notebook(cells=[cell]), run / "notebooks" / f"{name}.ipynb")
     (run / "notebooks" / "03_tapt.failed.ipynb").write_text("{}")
     (run / "config.json").write_text(make_config("demo").model_dump_json())
     return run
@@ -45,12 +53,13 @@ def run(tmp_path):
 class Page(HTMLParser):
     def __init__(self, text):
         super().__init__()
-        self.links, self.images, self.headings, self.open, self.tags = [], [], [], [], set()
+        self.links, self.images, self.headings, self.open, self.tags, self.ids = [], [], [], [], set(), []
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
         attributes = dict(attributes)
         self.tags.add(tag)
+        self.ids.append(attributes.get("id"))
         if tag == "a":
             self.links.append(attributes["href"])
         if tag == "img":
@@ -74,16 +83,30 @@ def test_the_report_stands_alone_and_shows_everything_once(run):
     page = Page(text)
     assert path == run / "report.html" and page.open == []
     assert page.headings == [
-        "1. Verdicts", "2. How far apart are the domains?", "3. Domain-adaptive pretraining",
+        "Summary", "Contents", "1. How far apart are the domains?", "2. Domain-adaptive pretraining", "3. Verdicts",
         "4. Further results", "Settings and versions",
     ]  # fmt: skip
     assert all(image["src"].startswith("data:image/png;base64,") and image["alt"] for image in page.images)
     assert len(page.images) == 2 and base64.b64decode(page.images[0]["src"].partition(",")[2]) == PIXEL
     assert not page.tags & {"script", "link", "iframe"} and "http" not in text
-    assert set(page.links) == {"notebooks/02_dapt.ipynb"}
+    inside = {link[1:] for link in page.links if link.startswith("#")}
+    assert len(inside) == 5 and inside <= set(page.ids)
+    assert {link for link in page.links if not link.startswith("#")} == {
+        "notebooks/02_dapt.html", "notebooks/06_report.html",
+    }  # fmt: skip
+    assert all((run / link).exists() for link in page.links if not link.startswith("#"))
     for name in ("dapt", "overlap", "claims", "anything"):
         assert text.count(f"tables/{name}.csv") == 1
-    assert "preset demo" in text and "mini" in text and "not the paper's own" in text.replace("&#x27;", "'")
+    for name in ("overlap", "dapt_curves"):
+        assert text.count(f"figures/{name}.png") == 1
+    assert "preset demo" in text and "mini" in text and "not the paper&#39;s own" in text
+
+
+def test_notebook_pages_show_outputs_and_run_no_script_of_theirs(run):
+    write_report(run)
+    page = (run / "notebooks" / "06_report.html").read_text("utf-8")
+    assert "<td>kept</td>" in page and SCRIPT not in page
+    assert not (run / "notebooks" / "03_tapt.failed.html").exists()
 
 
 def test_cells_are_escaped_and_stand_beside_the_papers(run):
@@ -99,7 +122,7 @@ def test_the_audit_is_shown_by_split_and_the_cost_in_whole_numbers():
         ],
         columns=["task", "held", "rows", "against", "exact", "near"],
     )  # fmt: skip
-    shown = report._readable(audit)
+    shown = readable._arranged(audit)
     assert list(shown.columns) == ["task", "held", "rows", "train", "dev"]
     assert shown.values.tolist() == [
         ["acl", "dev", 114, "3 exact", ""],
@@ -112,7 +135,7 @@ def test_the_audit_is_shown_by_split_and_the_cost_in_whole_numbers():
             dict(task="acl", method="dapt_tapt", corpus="acl", mean=60.0, steps=225.0, seconds=56.19, **scores),
         ]
     )
-    assert markdown(report._readable(cost)).splitlines()[2:] == [
+    assert markdown(readable._arranged(cost)).splitlines()[2:] == [
         "| acl | base |  | 58.3 ±1.2 |  |  |",
         "| acl | DAPT+TAPT | acl | 60.0 ±1.2 | 225 | 56 |",
     ]
@@ -125,12 +148,129 @@ def test_a_run_without_results_or_of_no_such_name_is_said(tmp_path):
         write_report(tmp_path)
 
 
-def test_every_word_has_one_section():
-    words = [word for section in SECTIONS for word in section.names]
-    assert sorted(words) == sorted(MATCH_ORDER) and len(set(words)) == len(words)
-    titles = {name: report._home(name).title for name in ("selection", "transfer", "dapt", "tapt", "table9_cost")}
-    assert titles["table9_cost"] == "What it costs" and len(set(titles.values())) == 5
-    assert report._home("selection_tapt").names[0] == "selection" and report._home("other") is None
+def test_every_file_a_notebook_saves_has_one_section():
+    tables = [name for section in SECTIONS for name in section.tables]
+    figures = [figure.name for section in SECTIONS for figure in section.figures]
+    assert len(set(tables)) == len(tables) and len(set(figures)) == len(figures)
+    saved = {"tables": set(), "figures": set()}
+    for path in (paths.project_root() / "outputs").glob("reference*/*/*.*"):
+        saved.get(path.parent.name, set()).add(path.stem)
+    assert saved["tables"] <= set(tables) and saved["figures"] <= set(figures)
+
+
+def test_the_reference_run_is_told_in_sentences_that_its_tables_bear_out(tmp_path):
+    run = shutil.copytree(paths.project_root() / "outputs" / "reference", tmp_path / "reference")
+    text = write_report(run).read_text("utf-8")
+    # the loss of each dapt_<domain> and of the base on <domain>, read off tables/mlm_loss.csv
+    loss = pd.read_csv(run / "tables" / "mlm_loss.csv").set_index(["model", "sample"])["mean"]
+    domains = ("biomed", "cs", "news", "reviews")
+    fell = {name: loss["base", name] - loss[f"dapt_{name}", name] for name in domains}
+    most = max(fell, key=fell.get)
+    assert f"own domain in {sum(gain > 0 for gain in fell.values())} of 4 domains, most for {most}" in text
+    # one of the four pairs of tables/transfer.csv is of one domain: rotten_tomatoes holds film reviews too
+    assert "In 1 of 4 pairs both tasks are of one domain (imdb_sample from rotten_tomatoes)" in text
+    assert "otherwise the run is too small" not in text and "-1" not in sentences.leaks(
+        pd.read_csv(run / "tables" / "tapt_leaks.csv")
+    )
+    page = Page(text)
+    assert all("highest" in image["alt"].lower() or len(image["alt"]) > 20 for image in page.images)
+
+
+def test_undecided_claims_are_told_apart_by_what_would_have_shown():
+    claims = pd.DataFrame(
+        [("a", "all", "reproduced", 2.0, 1.0), ("b", "all", "undecided", 3.0, 1.0), ("c", "all", "undecided", 1.0, 2.0),
+         ("c", "task", "undecided", 9.0, 1.0)],
+        columns=["claim", "scope", "verdict", "paper_effect", "detectable_effect"],
+    )  # fmt: skip
+    assert sentences.tally(claims) == (
+        "3 claims: 1 reproduced, 2 undecided; in 1 of the undecided an effect of the paper's size would have shown, "
+        "for the others this run is too small."
+    )
+    assert sentences.tally(claims[:1]) == "1 claim: 1 reproduced."
+
+
+@pytest.mark.parametrize(
+    ("frame", "said"),
+    [
+        ({"a": ["x", "x"], "b": ["x", "y"], "definition": ["d", "d"], "mean": [100.0, 41.25]},
+         "Highest: 41.2 % (x, y); lowest: 41.2 % (x, y)."),
+        ({"model": ["base", "dapt_cs"], "sample": ["cs", "cs"], "mean": [3.0, 2.125]},
+         "Highest: 3.00 (base, cs); lowest: 2.12 (dapt_cs, cs)."),
+        ({"task": ["t", "u"], "method": ["tapt", "50nn"], "effect": [1.0, -2.0]},
+         "Highest: 1.0 (t, TAPT); lowest: -2.0 (u, 50nn)."),
+        ({"word": ["p", "q"], "weight": [0.5, 1234.0]}, "Weight: highest: 1,234.00 (q); lowest: 0.50 (p)."),
+        ({"task": ["t", "t", "t"], "method": ["base", "tfidf", "dapt"], "mean": [50.0, 90.0, 49.5]},
+         "Change of F1 from the base: highest: -0.5 (t, DAPT); lowest: -0.5 (t, DAPT)."),
+        ({"word": ["p", "q"]}, ""),
+        ({"held": ["test"], "rows": [10], "against": ["train"], "exact": [-1]},
+         "No dev or test text was found again word for word."),
+    ],
+)  # fmt: skip
+def test_a_caption_names_the_extreme_values(frame, said):
+    assert sentences.caption(pd.DataFrame(frame)) == said
+
+
+def test_numbers_are_grouped_headers_are_words_and_reasons_stand_below():
+    found = readable.cells(pd.DataFrame({"fine_tune_seconds": [12345], "x": [1234.5], "why": ["because"]}))
+    assert found.columns == [("fine tune seconds", True), ("x", True)]
+    assert found.rows == [(["12,345", "1,234.50"], "because")]
+
+
+@pytest.mark.parametrize("place", ["task", "claim", "verdict", "domain", "config", "folder", "file"])
+def test_no_text_of_data_or_names_runs_as_script(run, place):
+    if place in ("claim", "verdict"):
+        row = {"claim": "c", "scope": "all", "verdict": "v", "why": SCRIPT} | {place: SCRIPT}
+        pd.DataFrame([row]).to_csv(run / "tables" / "claims.csv", index=False)
+    elif place == "domain":
+        columns = ["a", "b", "definition", "mean", "paper_mean"]
+        rows = [("pt", SCRIPT, "paper", 5.0, None), (SCRIPT, "pt", "paper", 6.0, 1.0)]
+        pd.DataFrame(rows, columns=columns).to_csv(run / "tables" / "overlap.csv", index=False)
+    elif place == "config":
+        config = make_config("demo", {"base_model": SCRIPT, "tasks": SCRIPT})
+        (run / "config.json").write_text(config.model_dump_json())
+    elif place == "folder":
+        run = run.rename(run.with_name("<script>alert(1)<"))
+    elif place == "file":
+        shutil.copy(run / "tables" / "anything.csv", run / "tables" / "<script>.csv")
+    else:
+        pd.DataFrame([score_row(SCRIPT, SCRIPT, 1.0)]).to_csv(run / "tables" / "dapt.csv", index=False)
+    page = Page(write_report(run).read_text("utf-8"))
+    assert "script" not in page.tags and page.open == []
+
+
+def _damage(run, kind):
+    table, picture = run / "tables" / "dapt.csv", run / "figures" / "overlap.png"
+    record = run / "records" / "t" / "seed-0.json"
+    record.parent.mkdir(parents=True)
+    data = table.read_bytes()
+    writes = {
+        "table empty": (table, b""), "table binary": (table, bytes(range(256))), "table cut": (table, b'a,b\n"x'),
+        "table ragged": (table, b"a,b\n1,2,3\n1,2\n1,2,3,4\n"),
+        "number lost": (table, data.replace(b"81.94", b"8x.94")),
+        "rows twice": (run / "tables" / "mlm_loss.csv", b"model,sample,mean,paper_mean\nm,s,1,1\nm,s,2,1\n"),
+        "config cut": (run / "config.json", b'{"preset"'), "config list": (run / "config.json", b"[]"),
+        "config preset": (run / "config.json", b'{"preset": "dmeo"}'),
+        "config seeds": (run / "config.json", b'{"preset": "demo", "seeds": "many"}'),
+        "config binary": (run / "config.json", b"\xff\xfe"), "config deep": (run / "config.json", b"[" * 100_000),
+        "picture": (picture, b"no picture"), "record cut": (record, b'{"a": '), "record list": (record, b"[1]"),
+    }  # fmt: skip
+    path, text = writes[kind]
+    path.write_bytes(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["table empty", "table binary", "table cut", "table ragged", "number lost", "rows twice", "config cut",
+     "config list", "config preset", "config seeds", "config binary", "config deep", "picture", "record cut",
+     "record list"],
+)  # fmt: skip
+def test_a_damaged_file_of_a_run_is_named_in_one_line(run, kind):
+    path = _damage(run, kind)
+    with pytest.raises(UserError) as caught:
+        write_report(run)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+    assert not (run / "report.html").exists()
 
 
 def test_markdown_goes_between_the_markers_and_nowhere_else(run, tmp_path):
@@ -172,9 +312,9 @@ def test_matrices_show_the_papers_number_in_brackets_and_claims_the_overall_verd
         [("dapt_cs", "generic", 4.126, 1.4), ("dapt_cs", "cs", 3.5, 1.34), ("base", "generic", 4.0, None)],
         columns=["model", "sample", "mean", "paper_mean"],
     )
-    assert report._readable(losses).to_dict("records") == [
+    assert readable._arranged(losses).to_dict("records") == [
         {"model": "dapt_cs", "generic": "4.13 (1.40)", "cs": "3.50 (1.34)"},
         {"model": "base", "generic": "4.00", "cs": ""},
     ]
     claims = pd.DataFrame({"claim": ["c", "c"], "scope": ["all", "task"], "verdict": ["not", "x"], "p": [0.1, 0.2]})
-    assert report._readable(claims).to_dict("records") == [{"claim": "c", "verdict": "not"}]
+    assert readable._arranged(claims).to_dict("records") == [{"claim": "c", "verdict": "not"}]

@@ -1,0 +1,112 @@
+"""What the report shows where: the sections in the paper's order, each naming its tables and figures by file name."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Figure:
+    """figures/<name>.png. table: the name of the table its caption is computed from when no CSV lies beside it."""
+
+    name: str
+    title: str
+    table: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report: title, the paper's item, what is asked, the notebook that answers, what is shown."""
+
+    title: str
+    paper: str
+    question: str
+    notebook: str
+    tables: tuple[str, ...]
+    figures: tuple[Figure, ...] = ()
+
+    @property
+    def anchor(self) -> str:
+        return (self.tables or ("further",))[0].replace("_", "-")
+
+
+SECTIONS = (
+    Section(
+        "How far apart are the domains?", "section 3.1, Figure 2",
+        "The share of the most frequent words that two domains have in common. The further a domain is "
+        "from the base model's own text (PT), the more adaptation has to gain.",
+        "01_overlap", ("overlap",),
+        (Figure("overlap", "Vocabulary that two domains share", "overlap"),
+         Figure("overlap_script_definition", "The same under the official script's definition"),
+         Figure("overlap_typical_words", "Words that tell a domain apart")),
+    ),
+    Section(
+        "Does adapting to a domain lower its masked-LM loss?", "section 3.2, Tables 1 and 12",
+        "The loss of the base model and of each adapted model on held-out text of every domain.",
+        "02_dapt", ("mlm_loss",),
+        (Figure("mlm_loss_matrix", "Masked-LM loss of each model on each domain", "mlm_loss"),
+         Figure("mlm_loss_curves", "Masked-LM loss while adapting")),
+    ),
+    Section(
+        "Domain-adaptive pretraining", "section 3.3, Table 3",
+        "Fine-tuning after DAPT, beside the base model and a model adapted to an unrelated domain (not-DAPT).",
+        "02_dapt", ("dapt",),
+        (Figure("dapt_scores", "Scores with and without DAPT", "dapt"),
+         Figure("mlm_loss_against_gain", "Gain in F1 against the fall of the loss"),
+         Figure("overlap_against_gain", "Gain in F1 against the shared vocabulary")),
+    ),
+    Section(
+        "Task-adaptive pretraining", "section 4, Table 5",
+        "Further pretraining on the task's own unlabelled text (TAPT), alone and after DAPT.",
+        "03_tapt", ("tapt",),
+        (Figure("tapt_scores", "Scores with TAPT, DAPT and both", "tapt"),),
+    ),
+    Section(
+        "Does it transfer between tasks?", "section 4.2, Table 6",
+        "TAPT on the text of another task (Transfer-TAPT). If it helps less than TAPT, the gain is the task's own.",
+        "04_transfer", ("transfer",),
+        (Figure("transfer", "TAPT beside Transfer-TAPT", "transfer"),),
+    ),
+    Section(
+        "Selecting more text for the task", "section 5.2, Table 8",
+        "Neighbours of the task's sentences in the domain, by VAMPIRE embeddings, against as much random text.",
+        "05_augment", ("selection",),
+        (Figure("selection_similarity", "Similarity of the selected text to the task"),
+         Figure("selection_map", "Task, selected and random text in two dimensions"),
+         Figure("selection_curve", "Score against the number of neighbours", "selection")),
+    ),
+    Section(
+        "What it costs", "section 5.3, Table 9",
+        "Steps, text read and seconds of each kind of adaptation, beside the score it brings.",
+        "05_augment", ("cost",),
+        (Figure("cost", "Score against the cost of adaptation", "cost"),),
+    ),
+    Section(
+        "Verdicts", "the paper's claims",
+        "Does each claim of the paper hold in this run? An effect counts when its interval leaves zero out, "
+        "corrected for the number of claims.",
+        "06_report", ("claims",),
+        (Figure("claims", "Effect of each claim with its interval", "claims"),
+         Figure("claims_seed_spread", "How far the seeds lie apart")),
+    ),
+    Section(
+        "Who has seen the test?", "not in the paper",
+        "Dev and test texts found again in training text or in a corpus, exactly or nearly.",
+        "03_tapt", ("tapt_leaks",),
+        (Figure("tapt_leaks", "Repeated texts by task and split", "tapt_leaks"),
+         Figure("tapt_without_leaks", "Scores with and without the repeated texts", "tapt")),
+    ),
+)  # fmt: skip
+
+
+def further(tables, figures) -> Section:
+    """The last section: the tables and figures (names) that no section declares."""
+    named_tables = {name for section in SECTIONS for name in section.tables}
+    named_figures = {figure.name for section in SECTIONS for figure in section.figures}
+    return Section(
+        "Further results", "", "", "",
+        tuple(name for name in tables if name not in named_tables),
+        tuple(Figure(name, _words(name), name) for name in figures if name not in named_figures),
+    )  # fmt: skip
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").capitalize()

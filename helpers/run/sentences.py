@@ -1,0 +1,166 @@
+"""Sentences computed from a run's tables: captions, and the summary at the head of the report."""
+
+from collections import Counter
+
+import pandas as pd
+
+from helpers.methods import method_title
+
+_AXES = ("mean", "effect", "gain", "loss", "value")  # what a table is about, the first that it has
+
+
+def caption(frame: pd.DataFrame) -> str:
+    """One sentence with the extreme values of a table, empty for a table without numbers.
+
+    >>> caption(pd.DataFrame({"task": ["a", "b"], "method": ["tapt", "dapt"], "effect": [1.0, -2.0]}))
+    'Highest: 1.0 (a, TAPT); lowest: -2.0 (b, DAPT).'
+    """
+    names = set(frame.columns)
+    if not len(frame):
+        return ""
+    if {"claim", "scope", "verdict"} <= names:
+        return tally(frame)
+    if {"held", "against", "exact"} <= names:
+        return leaks(frame)
+    if {"a", "b", "definition", "mean"} <= names:
+        frame = frame[(frame["definition"] == frame["definition"].iloc[0]) & (frame["a"] != frame["b"])]
+        return _extremes(frame, "mean", ("a", "b"), " %")
+    if {"model", "sample", "mean"} <= names:
+        return _extremes(frame, "mean", ("model", "sample"), digits=2)
+    if {"task", "method"} <= names:
+        if "mean" in names and (frame["method"] == "base").any():
+            return _extremes(_changes(frame), "change", ("task", "method"), of="change of F1 from the base: ")
+        value = next((name for name in _AXES if name in names), None)
+        return _extremes(frame, value, ("task", "method")) if value else ""
+    numbers = [name for name in frame if pd.api.types.is_float_dtype(frame[name])]
+    value = next((name for name in _AXES if name in numbers), numbers[-1] if numbers else None)
+    labels = tuple(name for name in frame if pd.api.types.is_string_dtype(frame[name]) and frame[name].nunique() > 1)
+    return _extremes(frame, value, labels[:2], digits=2, of=f"{value}: ".replace("_", " ")) if value else ""
+
+
+def _extremes(frame: pd.DataFrame, value: str, labels, unit: str = "", digits: int = 1, of: str = "") -> str:
+    sign = "+" if value == "change" else ""
+    frame = frame.dropna(subset=[value]).reset_index(drop=True)
+    if not len(frame):
+        return ""
+    high, low = frame.loc[frame[value].idxmax()], frame.loc[frame[value].idxmin()]
+
+    def said(row) -> str:
+        where = ", ".join(_title(row, name) for name in labels)
+        return f"{row[value]:{sign},.{digits}f}{unit}" + (f" ({where})" if where else "")
+
+    text = f"{of}highest: {said(high)}; lowest: {said(low)}."
+    return text[0].upper() + text[1:]
+
+
+def _changes(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows of adapted models with the difference of their mean to the base's, task by task."""
+    keys = [name for name in ("task", "recipe") if name in frame]
+    base = frame[frame["method"] == "base"].drop_duplicates(keys).set_index(keys)["mean"].rename("base")
+    rows = frame[~frame["method"].isin(["base", "tfidf"])].join(base, on=keys)
+    return rows.assign(change=rows["mean"] - rows["base"]).reset_index(drop=True)
+
+
+def _title(row, name: str) -> str:
+    if name == "method":
+        return method_title(str(row[name]), str(row.get("recipe", "paper")))
+    return str(row[name])
+
+
+def tally(claims: pd.DataFrame) -> str:
+    """'9 claims: 1 reproduced, 8 undecided; in 3 of the undecided the paper's effect would have shown.'"""
+    overall = claims[claims["scope"] == "all"]
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in Counter(overall["verdict"].astype(str)).items())
+    text = f"{_count(len(overall), 'claim')}: {counts or 'none decided'}"
+    if {"paper_effect", "detectable_effect"} <= set(claims) and (overall["verdict"] == "undecided").any():
+        undecided = overall[overall["verdict"] == "undecided"]
+        shown = (undecided["paper_effect"].abs() >= undecided["detectable_effect"]).sum()
+        text += f"; in {shown} of the undecided an effect of the paper's size would have shown, "
+        text += "for the others this run is too small" if shown < len(undecided) else "so it is not there at that size"
+    return text + "."
+
+
+def leaks(audit: pd.DataFrame) -> str:
+    """How many held texts were found again, and where most were."""
+    held = audit[audit["held"].isin(["dev", "test"]) & (audit["exact"] >= 0)]
+    if not len(held) or not held["exact"].sum():
+        return "No dev or test text was found again word for word."
+    most = held.loc[held["exact"].idxmax()]
+    task = f" of {most['task']}" if "task" in most else ""
+    return (
+        f"{held['exact'].sum():,.0f} dev or test texts were found again word for word, "
+        f"most of them {most['held']} rows{task} in {most['against']} ({most['exact']:,.0f} of {most['rows']:,.0f})."
+    )
+
+
+def transfer(table: pd.DataFrame, domain_of) -> str:
+    """How many of the pairs of Transfer-TAPT lie in one domain. domain_of: a task's domain, None if unknown."""
+    pairs = table[table["method"] == "transfer_tapt"].drop_duplicates(["task", "corpus"])
+    same = [row for row in pairs.to_dict("records") if domain_of(row["corpus"]) == row["domain"]]
+    if not len(pairs):
+        return ""
+    names = "; ".join(f"{row['task']} from {row['corpus']}" for row in same)
+    return (
+        f"In {len(same)} of {_count(len(pairs), 'pair')} both tasks are of one domain{f' ({names})' if names else ''}"
+        + ("; the paper pairs tasks of one domain only." if len(same) < len(pairs) else ", as in the paper.")
+    )
+
+
+def summary(tables: dict[str, pd.DataFrame]) -> list[str]:
+    """The run in at most three sentences: the loss, the scores, and where TF-IDF stands."""
+    sentences = [_loss(tables.get("mlm_loss")), _gain(tables), _tfidf(tables)]
+    return [sentence for sentence in sentences if sentence]
+
+
+def _loss(table: pd.DataFrame | None) -> str:
+    if table is None or not {"model", "sample", "mean"} <= set(table):
+        return ""
+    loss = {(row["model"], row["sample"]): row["mean"] for row in table.to_dict("records")}
+    own = {sample: (loss.get(("base", sample)), mean) for (model, sample), mean in loss.items()
+           if model == f"dapt_{sample}" and ("base", sample) in loss}  # fmt: skip
+    if not own:
+        return ""
+    fell = sum(after < before for before, after in own.values())
+    most, (before, after) = max(own.items(), key=lambda item: item[1][0] - item[1][1])
+    return (
+        f"DAPT lowers the masked-LM loss on held-out text of its own domain in {fell} of {_count(len(own), 'domain')}, "
+        f"most for {most} ({before:.2f} to {after:.2f})."
+    )
+
+
+def _gain(tables: dict) -> str:
+    """Mean difference to the base by method, over the tasks of the paper's recipe."""
+    scores = _scores(tables)
+    if "base" not in scores:
+        return ""
+    models = [method for method in ("dapt", "tapt", "dapt_tapt") if method in scores]
+    gains = {method: (scores[method] - scores["base"]).dropna() for method in models}
+    said = [f"{method_title(method)} {gain.mean():+.1f}" for method, gain in gains.items() if len(gain)]
+    tasks = max((len(gain) for gain in gains.values()), default=0)
+    return f"Mean change of F1 from the base over {_count(tasks, 'task')}: {', '.join(said)}." if said else ""
+
+
+def _tfidf(tables: dict) -> str:
+    scores = _scores(tables)
+    models = [method for method in ("base", "dapt", "tapt", "dapt_tapt") if method in scores]
+    if "tfidf" not in scores or not models:
+        return ""
+    both = scores.dropna(subset=["tfidf"])
+    above = (both["tfidf"] > both[models].max(axis=1)).sum()
+    return f"TF-IDF with a linear classifier scores above every one of these models on {above} of {len(both)} tasks."
+
+
+def _scores(tables: dict) -> pd.DataFrame:
+    """Mean scores, a row a task and a column a method, under the paper's recipe."""
+    frames = [
+        tables[name] for name in ("dapt", "tapt") if name in tables and {"task", "method", "mean"} <= set(tables[name])
+    ]
+    if not frames:
+        return pd.DataFrame()
+    rows = pd.concat(frames)
+    rows = rows[rows["recipe"] == "paper"] if "recipe" in rows else rows
+    return rows.groupby(["task", "method"])["mean"].first().unstack()
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
