@@ -20,11 +20,11 @@ import torch
 
 from benchmarks.common import main, row, timed
 from helpers import compute
-from helpers.adapt import Recipe, adapt, load_masked_lm
-from helpers.adapt.loop import can_compile
 from helpers.compute import Meter
 from helpers.data import load_domain, load_task
 from helpers.encoder.named import resolve_model
+from helpers.pretrain import Recipe, adapt, load_masked_lm
+from helpers.pretrain.loop import can_compile
 
 SHAPES = {  # layers, width, heads
     "mini": None,  # the bundled model itself
@@ -67,7 +67,7 @@ def ours_by_processes(model: str, texts: list[str], recipe: Recipe, folder: Path
         corpus.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
         command = [
             sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(compute.cores()),
-            "-m", "helpers.adapt", "--model", model, "--texts", str(corpus), "--output", f"{out}/model",
+            "-m", "helpers.pretrain", "--model", model, "--texts", str(corpus), "--output", f"{out}/model",
             "--steps", str(recipe.steps), "--batch-size", str(recipe.batch_size),
             "--max-length", str(recipe.max_length), "--learning-rate", str(recipe.learning_rate),
             "--compile" if can_compile() else "--no-compile",

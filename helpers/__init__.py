@@ -8,7 +8,7 @@ the bottom up (a room reads from those before it, never from one after it):
 errors files hashing paths compute config methods   what everything stands on; the presets; the study's words
 paper        the paper's numbers                     data         tasks, domains, sources, the leak filter
 overlap      vocabularies and what they share        encoder      all that touches a Hugging Face encoder
-adapt        DAPT and TAPT: one masked-LM loop       classify     fine-tuning, scores, the TF-IDF line
+pretrain     DAPT and TAPT: one masked-LM loop       classify     fine-tuning, scores, the TF-IDF line
 select       VAMPIRE, neighbours, rivals             mini         the bundled base model
 store jobs   artifacts on disk; work side by side    results      records -> tables -> statistics -> claims
 figures      plots from tables                       study        the paper's steps, laid out and cached
@@ -21,7 +21,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "overlap_matrix": "overlap", "typical_words": "overlap", "load_task": "data", "load_domain": "data",
-    "adapt": "adapt", "DAPT": "adapt", "TAPT": "adapt", "masked_lm_loss": "adapt", "fine_tune": "classify",
+    "adapt": "pretrain", "DAPT": "pretrain", "TAPT": "pretrain", "masked_lm_loss": "pretrain", "fine_tune": "classify",
     "predict": "classify", "select_text": "select", "load_records": "results", "claims": "results", "Study": "study",
 }  # fmt: skip
 __all__ = sorted(_HOME)

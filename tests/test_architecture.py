@@ -19,7 +19,7 @@ ROOMS = (
     ("words",),
     ("data",),
     ("overlap", "encoder", "store"),
-    ("adapt", "classify", "select"),
+    ("pretrain", "classify", "select"),
     ("results",),
     ("figures",),
     ("mini",),

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from helpers.adapt.recipe import Recipe
 from helpers.figures.style import new_axes, styled
 from helpers.mini.shape import HEADS, LAYERS, VOCABULARY, WIDTH
+from helpers.pretrain.recipe import Recipe
 
 CONVERGED = 0.02  # nats of held-out loss a pass over the text
 FILE = "stages.json"

@@ -23,14 +23,14 @@ import pandas as pd
 import torch
 import typer
 
-from helpers.adapt import processes
-from helpers.adapt.loop import adapt
-from helpers.adapt.loss import loss_interval, masked_lm_loss
-from helpers.adapt.recipe import Recipe
 from helpers.encoder.named import resolve_model
 from helpers.encoder.packing import Windows, tokenize
 from helpers.mini.shape import HEADS, LAYERS, VOCABULARY, WIDTH
 from helpers.paths import MINI
+from helpers.pretrain import processes
+from helpers.pretrain.loop import adapt
+from helpers.pretrain.loss import loss_interval, masked_lm_loss
+from helpers.pretrain.recipe import Recipe
 
 POSITION_WIDTH = 32  # dimensions that carry the position at the start; the others carry the word
 SCALE = 0.04  # size of an embedding's entries; the first LayerNorm brings them to 1

@@ -81,7 +81,7 @@ def model(
 
     documents: of a domain, as many; 0 all. most_tokens: TAPT makes fewer passes where it would read more than that.
     """
-    from helpers.adapt import Recipe, adapt
+    from helpers.pretrain import Recipe, adapt
     from helpers.select import join_with_task
 
     start = str(parent or base_path)
@@ -103,11 +103,11 @@ def tapt_recipe_within(given: dict, texts: list[str], model: str, most_tokens: i
     """The paper's TAPT recipe for that many texts with what is `given` (0: the paper's), in at most that many tokens.
 
     The tokens of a pass are estimated from the words, at the tokens a word that the first 500 texts have. Returns a
-    helpers.adapt.Recipe of at least one pass. Paper: section 4.1, Table 13; the bound is this study's.
+    helpers.pretrain.Recipe of at least one pass. Paper: section 4.1, Table 13; the bound is this study's.
     """
     from transformers import AutoTokenizer
 
-    from helpers.adapt import tapt_recipe
+    from helpers.pretrain import tapt_recipe
 
     recipe = dataclasses.replace(tapt_recipe(len(texts)), **{name: value for name, value in given.items() if value})
     first = texts[:500]
@@ -122,7 +122,7 @@ def losses(
     folder: Path, max_length: int, documents: int, base: str, base_path: str, sample: Path, model: Path | None = None
 ) -> None:
     """Held-out loss: masked-LM loss of every document of a sample, by the fixed masks of the authors' study."""
-    from helpers.adapt import masked_lm_loss
+    from helpers.pretrain import masked_lm_loss
 
     file = sample / (HELDOUT if (sample / HELDOUT).exists() else TEXTS)
     found = masked_lm_loss(str(model or base_path), list(Thinned(Lines(file), documents)), max_length=max_length)

@@ -132,7 +132,7 @@ class Plan:
         """The base with a masked-LM head fitted on general text, where adaptations start; None where it has one."""
         if has_masked_lm_head(self.base["base_path"]):
             return None
-        from helpers.adapt import HEAD
+        from helpers.pretrain import HEAD
 
         if not self.can_be_had(self.domain, GENERIC):
             raise UserError(f"BASE_MODEL={self.config.base_model} has no masked-LM head, and there is no general text "
@@ -177,7 +177,7 @@ class Plan:
     @functools.cache  # noqa: B019
     def dapt(self, domain: str, parent: Step | None = None, shuffle: bool = False) -> Step:
         """DAPT on a domain, or on its words in random order. Paper: section 3.1."""
-        from helpers.adapt import DAPT
+        from helpers.pretrain import DAPT
 
         c = self.config
         recipe = dataclasses.replace(DAPT, steps=c.dapt_steps, batch_size=c.dapt_batch,

@@ -239,7 +239,7 @@ class Study:
         Returns model ('base', 'dapt_<domain>'), sample, loss (mean over documents, nats a token), sd, low, high (95 %
         bootstrap over documents), token_loss (every masked token counts once), n (documents).
         """
-        from helpers.adapt import loss_interval
+        from helpers.pretrain import loss_interval
 
         rows = [
             {"model": name, "sample": sample} | loss_interval(documents)

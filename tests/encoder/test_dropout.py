@@ -4,8 +4,8 @@ import pytest
 import torch
 import transformers
 
-from helpers.adapt.loop import can_compile
 from helpers.encoder.dropout import FastDropout, replace_dropout
+from helpers.pretrain.loop import can_compile
 
 SIZES = dict(
     vocab_size=60, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,

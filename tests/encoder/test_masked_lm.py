@@ -5,11 +5,11 @@ import pytest
 import torch
 import transformers
 
-from helpers.adapt.batches import Vocabulary, mask_rows
-from helpers.adapt.loop import can_compile
-from helpers.adapt.recipe import Recipe
 from helpers.encoder.masked_lm import MaskedLoss
 from helpers.encoder.packing import Windows, position_offset
+from helpers.pretrain.batches import Vocabulary, mask_rows
+from helpers.pretrain.loop import can_compile
+from helpers.pretrain.recipe import Recipe
 
 SIZES = dict(
     vocab_size=60, hidden_size=16, intermediate_size=32, num_hidden_layers=3, num_attention_heads=2, pad_token_id=1,

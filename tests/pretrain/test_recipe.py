@@ -1,7 +1,7 @@
 import pytest
 
-from helpers.adapt import DAPT, TAPT, Recipe, scaled, tapt_recipe
 from helpers.errors import UserError
+from helpers.pretrain import DAPT, TAPT, Recipe, scaled, tapt_recipe
 
 
 def test_the_papers_values():

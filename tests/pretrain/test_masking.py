@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from helpers.adapt.masking import mask_tokens, uniform
+from helpers.pretrain.masking import mask_tokens, uniform
 
 SPECIAL = (0, 1, 2, 3, 4)
 SETTINGS = dict(probability=0.15, mask_id=4, vocabulary=1000, special=SPECIAL)

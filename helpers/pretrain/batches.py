@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from helpers.adapt.masking import mask_tokens
-from helpers.adapt.recipe import Recipe
 from helpers.encoder.packing import Windows, fill_rows, pack, special_ids
+from helpers.pretrain.masking import mask_tokens
+from helpers.pretrain.recipe import Recipe
 
 IGNORED = -100  # the target that torch's cross-entropy leaves out
 

@@ -1,6 +1,6 @@
-"""`python -m helpers.adapt`: one adaptation from the command line, alone or under torchrun on many GPUs.
+"""`python -m helpers.pretrain`: one adaptation from the command line, alone or under torchrun on many GPUs.
 
-    torchrun --nproc-per-node 8 -m helpers.adapt --model roberta-base --texts biomed.jsonl.gz \\
+    torchrun --nproc-per-node 8 -m helpers.pretrain --model roberta-base --texts biomed.jsonl.gz \\
         --recipe dapt --output biomed-roberta
 """
 
@@ -8,14 +8,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from helpers.adapt import DAPT, TAPT, adapt, processes, scaled
 from helpers.data import load_domain
 from helpers.errors import UserError
+from helpers.pretrain import DAPT, TAPT, adapt, processes, scaled
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Adapt a masked LM to a JSONL file of text; every option left out keeps the recipe's value."""
-    parser = argparse.ArgumentParser(prog="python -m helpers.adapt", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m helpers.pretrain", description=main.__doc__)
     parser.add_argument("--model", default="mini", help="mini, a hub name or a folder")
     parser.add_argument("--texts", required=True, type=Path, help="JSON lines with `text`, .gz or not")
     parser.add_argument("--output", required=True, type=Path, help="folder of the adapted model; resumes there")

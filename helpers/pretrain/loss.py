@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 
 from helpers import compute
-from helpers.adapt.batches import Vocabulary, mask_rows
-from helpers.adapt.recipe import Recipe
 from helpers.encoder.masked_lm import MaskedLogits, check_length, load_masked_lm
 from helpers.encoder.packing import position_offset, tokenize
 from helpers.errors import UserError
+from helpers.pretrain.batches import Vocabulary, mask_rows
+from helpers.pretrain.recipe import Recipe
 
 MASK_SEED = 900  # the authors' own
 WINDOWS_A_BATCH = 256

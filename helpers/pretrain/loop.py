@@ -12,12 +12,12 @@ import pandas as pd
 import torch
 
 from helpers import compute
-from helpers.adapt import processes
-from helpers.adapt.batches import Update, Vocabulary, full_sentences, updates
-from helpers.adapt.recipe import Recipe
 from helpers.encoder.masked_lm import MaskedLoss, check_length, load_masked_lm
 from helpers.encoder.packing import position_offset, tokenize
 from helpers.errors import UserError
+from helpers.pretrain import processes
+from helpers.pretrain.batches import Update, Vocabulary, full_sentences, updates
+from helpers.pretrain.recipe import Recipe
 
 SHAPE = 64  # masked tokens of a piece are filled up to a multiple of this
 CURVE_POINTS = 40  # rows of a run's history

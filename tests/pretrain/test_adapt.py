@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 
-from helpers.adapt import Recipe, adapt, load_masked_lm, loss_interval, loss_matrix, masked_lm_loss
-from helpers.adapt.batches import Vocabulary, full_sentences, mask_rows, updates
 from helpers.encoder.masked_lm import MaskedLogits
 from helpers.encoder.packing import position_offset, tokenize
 from helpers.errors import UserError
+from helpers.pretrain import Recipe, adapt, load_masked_lm, loss_interval, loss_matrix, masked_lm_loss
+from helpers.pretrain.batches import Vocabulary, full_sentences, mask_rows, updates
 
 RECIPE = Recipe("test", learning_rate=1e-3, batch_size=16, steps=12, max_length=32)
 
@@ -147,7 +147,7 @@ def test_a_seed_fixes_the_weights_and_another_changes_them(tiny, texts, tmp_path
 
 
 def test_two_processes_end_with_the_weights_of_one(tiny, texts, tmp_path):
-    from helpers.adapt.__main__ import main
+    from helpers.pretrain.__main__ import main
 
     corpus = tmp_path / "corpus.jsonl"
     corpus.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts[:120]))
@@ -157,7 +157,7 @@ def test_two_processes_end_with_the_weights_of_one(tiny, texts, tmp_path):
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "DSP_PRECISION": "fp32"}
     subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m",
-         "helpers.adapt", *arguments, "--output", str(tmp_path / "two")],
+         "helpers.pretrain", *arguments, "--output", str(tmp_path / "two")],
         env=environment, check=True, capture_output=True, timeout=240,
     )  # fmt: skip
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
@@ -197,7 +197,7 @@ def test_a_model_that_is_no_masked_lm_is_refused_in_one_line(tmp_path):
 def test_an_encoder_without_a_head_gets_one_fitted_and_says_so(tiny, texts, tmp_path, monkeypatch):
     from transformers import AutoTokenizer, RobertaModel
 
-    from helpers.adapt import loop as engine
+    from helpers.pretrain import loop as engine
 
     RobertaModel.from_pretrained(tiny, add_pooling_layer=False).save_pretrained(tmp_path / "encoder")
     AutoTokenizer.from_pretrained(tiny).save_pretrained(tmp_path / "encoder")
