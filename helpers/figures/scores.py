@@ -15,20 +15,22 @@ from helpers.figures.style import (
     new_grid,
     styled,
 )
-from helpers.methods import method_order, method_title
+from helpers.methods import CLAIMS, method_order, method_title
+from helpers.results.claims import EVERY_DOMAIN
+from helpers.results.loss_claims import LOSS_CLAIMS
+from helpers.results.overlap_claims import FARTHER, ORDER
 from helpers.results.render import interval, score
+from helpers.results.verdicts import VERDICT_TITLES
 
 CLAIM_TITLES = {
-    "dapt_beats_base": "DAPT beats the base in every domain",
-    "farther_domains_gain_more": "farther domains gain more",
-    "not_dapt_below_dapt": "not-DAPT falls behind DAPT",
-    "tapt_beats_base": "TAPT beats the base",
-    "dapt_tapt_best": "DAPT+TAPT is best",
-    "transfer_hurts": "TAPT on another task hurts",
-    "neighbours_beat_random": "neighbours beat random text",
-    "more_neighbours_help": "more neighbours help",
-    "dapt_beats_shuffled_words": "DAPT beats shuffled words (control)",
-}
+    **{name: claim.title for name, claim in CLAIMS.items()}, **LOSS_CLAIMS,
+    EVERY_DOMAIN: "DAPT beats the base in every domain", FARTHER: "farther domains gain more",
+    ORDER: "domains share words with PT in the paper's order",
+}  # fmt: skip
+_EFFECTS = {
+    "points": "F1 points; of distance: points for 10% fewer shared words", "nats": "masked-LM loss, nats",
+    "%": "% of the top words",
+}  # fmt: skip
 
 
 @styled
@@ -121,9 +123,9 @@ def transfer_dumbbell(table: pd.DataFrame, ax=None):
                 ax.plot([cell["low"], cell["high"]], [y + shift] * 2, color=colour, lw=1, alpha=0.7)
             label = {"tapt": "TAPT on its own text", "transfer_tapt": "TAPT on the partner's"}[method]
             ax.scatter(cell["mean"], y, color=colour, s=48, zorder=3, label=label if y == 0 else None)
-        told = f"{other['mean'] - own['mean']:+.1f}"
+        told = interval(other["mean"] - own["mean"], np.nan, np.nan)
         if pd.notna(own["paper_mean"]) and pd.notna(other["paper_mean"]):
-            told += f"   paper {other['paper_mean'] - own['paper_mean']:+.1f}"
+            told += f"   paper {interval(other['paper_mean'] - own['paper_mean'], np.nan, np.nan)}"
         ax.text(1.02, y, told, transform=ax.get_yaxis_transform(), va="center", fontsize=8.5)
     partner = [wide["transfer_tapt"].loc[task, "corpus"] for task in tasks]
     labels = [f"{_task_title(t)}\non {_task_title(p)}" for t, p in zip(tasks, partner, strict=True)]
@@ -196,14 +198,19 @@ def leak_scores(table: pd.DataFrame, ax=None):
 
 
 @styled
-def claims_plot(claims: pd.DataFrame, recipe: str = "paper", scope: str = "all", ax=None):
+def claims_plot(claims: pd.DataFrame, recipe: str = "paper", scope: str = "all", unit: str = "points", ax=None):
     """Effect and 95% interval of every claim, coloured by its verdict; the paper's effect hollow.
 
-    claims: `helpers.results.claims`. scope: 'all' (one line a claim), 'domain' or 'task' (a line each). Effects are
-    F1 points with the paper's direction to the right. Returns the Axes.
+    claims: `helpers.results.claims`. recipe: of the claims on F1. scope: 'all' (one line a claim), 'domain' or 'task'
+    (a line each). unit: 'points' for the claims on F1, 'nats' for those on loss. The paper's direction is to the
+    right. Returns the Axes.
     """
-    rows = claims[(claims["recipe"] == recipe) & (claims["scope"] == scope)].reset_index(drop=True)
+    if unit not in _EFFECTS:
+        raise UserError(f"claims_plot: unit={unit!r}; expected one of {', '.join(_EFFECTS)}")
+    chosen = claims["unit"].str.startswith(unit) & (claims["scope"] == scope)
+    rows = claims[chosen & claims["recipe"].isin([recipe, ""])].reset_index(drop=True)
     ax = new_axes(ax, (8.6, 1.3 + 0.34 * max(len(rows), 1)))
+    digits = 1 if unit == "points" else 2
     for y, row in enumerate(rows.itertuples()):
         colour = VERDICT_COLOURS[row.verdict]
         if pd.notna(row.low):
@@ -214,14 +221,14 @@ def claims_plot(claims: pd.DataFrame, recipe: str = "paper", scope: str = "all",
             ax.scatter(row.paper_effect, y, s=42, facecolors="none", edgecolors=PAPER_COLOUR, linewidths=1.2, zorder=4)
         if pd.notna(row.control_effect):
             ax.scatter(row.control_effect, y, s=34, marker="|", color="black", lw=1.5, zorder=4)
-        told = f"{interval(row.effect, row.low, row.high)}  {row.verdict}".strip()
+        told = f"{interval(row.effect, row.low, row.high, digits)}  {VERDICT_TITLES[row.verdict]}".strip()
         ax.text(1.015, y, told, transform=ax.get_yaxis_transform(), va="center", fontsize=8, color=colour)
     ax.axvline(0, color="black", lw=0.8)
     names = [CLAIM_TITLES.get(r.claim, r.claim) + _scope_title(r) for r in rows.itertuples()]
     ax.set_yticks(range(len(rows)), names)
     ax.set_ylim(max(len(rows), 1) - 0.4, -0.6)
     ax.grid(axis="y", visible=False)
-    ax.set_xlabel("effect in the paper's direction (F1 points; of distance: points for 10% fewer shared words)")
+    ax.set_xlabel(f"effect in the paper's direction ({_EFFECTS[unit]})")
     ax.set_title("The paper's claims")
     finish(ax, rows, "bar: 95% interval, ring: the paper's effect, tick: gain from shuffled words")
     return ax

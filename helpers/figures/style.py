@@ -18,7 +18,7 @@ STYLE = {
 DOMAIN_COLOURS = {name: domain.colour for name, domain in DOMAINS.items()}
 METHOD_COLOURS = {name: method.colour for name, method in METHODS.items()}
 SELECTOR_COLOURS = {name: selector.colour for name, selector in SELECTORS.items()}
-VERDICT_COLOURS = {"reproduced": "#11a063", "undecided": "#849aad", "not": "#b74300"}
+VERDICT_COLOURS = {"reproduced": "#11a063", "smaller": "#e79e04", "undecided": "#849aad", "reversed": "#b74300"}
 PAPER_COLOUR = "#222222"
 OTHERS = ("#56b4e9", "#e69f00", "#999933", "#882255", "#44aa99", "#332288", "#aa4499", "#117733")
 

@@ -19,6 +19,7 @@ def interval(effect, low, high, digits: int = 1) -> str:
     """'+2.3 [-0.4, +5.0]', '+2.3' without an interval, '' without an effect."""
     if effect is None or pd.isna(effect):
         return ""
+    effect, low, high = (round(float(value), digits) + 0.0 for value in (effect, low, high))  # never "-0.0"
     bounds = "" if pd.isna(low) else f" [{low:+.{digits}f}, {high:+.{digits}f}]"
     return f"{effect:+.{digits}f}{bounds}"
 

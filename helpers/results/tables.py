@@ -14,6 +14,7 @@ from helpers import paper
 from helpers.data.registry import DOMAINS
 from helpers.errors import UserError
 from helpers.methods import METHODS, TABLE_8, TABLE_9, Experiment, method_order, split_selection
+from helpers.results.loss_claims import loss_changes
 from helpers.results.stats import mean_interval
 
 SCORE_COLUMNS = (
@@ -141,13 +142,16 @@ def overlap_table(overlap: pd.DataFrame, preset: str, records: str = "") -> pd.D
                   "paper_mean", "paper_sd", "paper_grade", "preset", "records"]]  # fmt: skip
 
 
-def mlm_loss_table(losses: pd.DataFrame, preset: str, records: str = "") -> pd.DataFrame:
+def mlm_loss_table(
+    losses: pd.DataFrame, preset: str, records: str = "", documents: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Masked-LM loss of every model on every held-out sample beside Table 12's. Paper: Tables 1 and 12.
 
     losses: one row per model and sample with model ('base', 'dapt_biomed', ...), sample ('generic', 'biomed', ...),
-    loss (mean of the documents' losses, nats), low, high, n (documents) and, if known, sd, token_loss. Returns
-    model, sample, mean, sd, n, low, high, token_loss, change (mean minus the base's; below 0 is better),
-    paper_mean, paper_sd, paper_grade, preset, records.
+    loss (mean of the documents' losses, nats), low, high, n (documents) and, if known, sd, token_loss. documents:
+    losses a document, as `loss_claims` takes them, for the interval of the change. Returns model, sample, mean, sd,
+    n, low, high, token_loss, change (mean minus the base's; below 0 is better), change_low, change_high (95 %,
+    paired by document; empty without documents), paper_mean, paper_sd, paper_grade, preset, records.
     """
     for column in ("model", "sample", "loss"):
         if column not in losses:
@@ -158,10 +162,15 @@ def mlm_loss_table(losses: pd.DataFrame, preset: str, records: str = "") -> pd.D
             table[column] = np.nan
     base = table[table["model"] == "base"].set_index("sample")["mean"]
     table["change"] = table["mean"] - table["sample"].map(base)
+    if documents is None:
+        table[["change_low", "change_high"]] = np.nan
+    else:
+        changes = loss_changes(documents).drop(columns="change")
+        table = table.merge(changes, "left", on=["model", "sample"], validate="one_to_one")
     numbers = [paper.value("table12", row.sample, row.model) for row in table.itertuples()]
     table = _with_paper(table, numbers).assign(preset=preset, records=records)
-    return table[["model", "sample", "mean", "sd", "n", "low", "high", "token_loss", "change",
-                  "paper_mean", "paper_sd", "paper_grade", "preset", "records"]]  # fmt: skip
+    return table[["model", "sample", "mean", "sd", "n", "low", "high", "token_loss", "change", "change_low",
+                  "change_high", "paper_mean", "paper_sd", "paper_grade", "preset", "records"]]  # fmt: skip
 
 
 def _with_paper(table: pd.DataFrame, numbers: Sequence[paper.Number | None]) -> pd.DataFrame:

@@ -127,16 +127,34 @@ def test_leak_bars_and_scores(scores, texts):
 def test_claims_plot_colours_by_verdict(texts):
     table = pd.DataFrame({
         "claim": ["dapt_beats_base", "tapt_beats_base", "transfer_hurts"], "scope": "all", "recipe": "paper",
-        "task": "", "domain": "", "verdict": ["reproduced", "not", "undecided"], "effect": [2.0, -3.0, np.nan],
+        "task": "", "domain": "", "verdict": ["reproduced", "reversed", "undecided"], "effect": [2.0, -3.0, np.nan],
         "low": [1.0, -4.0, np.nan], "high": [3.0, -2.0, np.nan], "paper_effect": [2.75, 1.99, 1.57],
-        "control_effect": [0.1, np.nan, np.nan], "preset": "demo", "base_model": "mini",
+        "control_effect": [0.1, np.nan, np.nan], "preset": "demo", "base_model": "mini", "unit": "points",
     })  # fmt: skip
     ax = figures.claims_plot(table)
     drawn = {(x, y): filled for x, y, filled in offsets(ax)}
     assert drawn[2.0, 0.0] and not drawn[2.75, 0.0] and not drawn[1.57, 2.0] and (0.1, 0.0) in drawn
     intervals = [line for line in ax.lines if len(set(line.get_ydata())) == 1 and line.get_linewidth() > 2]
-    assert [to_hex(line.get_color()) for line in intervals] == [VERDICT_COLOURS["reproduced"], VERDICT_COLOURS["not"]]
+    assert [to_hex(line.get_color()) for line in intervals] == [
+        VERDICT_COLOURS["reproduced"],
+        VERDICT_COLOURS["reversed"],
+    ]
     assert "+2.0 [+1.0, +3.0]  reproduced" in texts(ax) and "undecided" in texts(ax)
+
+
+def test_claims_plot_shows_loss_claims_in_their_own_unit(texts):
+    table = pd.DataFrame({
+        "claim": ["dapt_beats_base", "loss_falls_at_home"], "scope": "all", "recipe": ["paper", ""], "task": "",
+        "domain": "", "verdict": ["smaller", "reproduced"], "effect": [-0.04, 0.42], "low": [-0.5, 0.4],
+        "high": [0.4, 0.44], "paper_effect": [2.75, 0.18], "control_effect": np.nan, "unit": ["points", "nats"],
+    })  # fmt: skip
+    ax = figures.claims_plot(table, unit="nats")
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["DAPT lowers the loss of its own domain"]
+    assert "+0.42 [+0.40, +0.44]  reproduced" in texts(ax) and "nats" in ax.get_xlabel()
+    ax = figures.claims_plot(table)
+    assert "+0.0 [-0.5, +0.4]  smaller than the paper's" in texts(ax), "no minus before a zero"
+    with pytest.raises(UserError, match="unit='f1'; expected one of points"):
+        figures.claims_plot(table, unit="f1")
 
 
 def test_seed_spread_shows_distances_from_the_mean():

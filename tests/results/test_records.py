@@ -48,6 +48,21 @@ def test_scores_without_leaked_rows(tmp_path, record):
     assert row["score_without_leaked"] == pytest.approx(100 * (len(right) - 10) / 30)
 
 
+def test_macro_f1_without_leaked_rows_leaves_out_labels_that_lost_all_theirs(tmp_path, record):
+    one = record("ag", "base", 0, 1.0, rows=6, classes=2)
+    one |= {
+        "labels": ["a", "b", "never", "lost"],
+        "test_gold": [0, 0, 1, 1, 3, 3],
+        "test_predictions": [0, 1, 1, 1, 3, 2],
+    }
+    # F1 of a, b, never, lost: 2/3, 4/5, 0, 2/3; a label that never had a row counts 0 with and without leaked rows.
+    one["test"] = {"accuracy": 4 / 6, "micro_f1": 4 / 6, "macro_f1": (2 / 3 + 4 / 5 + 2 / 3) / 4}
+    one["test_leaked"] = [4, 5]
+    write_record(tmp_path / "records", one)
+    row = load_records(tmp_path / "records").iloc[0]
+    assert row["score_without_leaked"] == pytest.approx(100 * (2 / 3 + 4 / 5) / 3)
+
+
 def test_records_are_sorted_as_the_paper_lists_methods(tmp_path, record):
     for method in ("dapt_tapt", "vampire_50_tapt", "dapt", "base", "tfidf"):
         for seed in (1, 0):

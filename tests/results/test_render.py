@@ -13,6 +13,7 @@ NASTY = pd.DataFrame({"a|b": ['<b>&"x"</b>', "50% of $5_000 ±1\n{~^\\}"], "n": 
 def test_scores_are_written_as_the_paper_writes_them():
     assert score(63.0, 5.8) == "63.0 ±5.8" and score(63.0) == "63.0" and score(np.nan, 1) == "" and score(None) == ""
     assert interval(2.345, -0.4, 5) == "+2.3 [-0.4, +5.0]" and interval(-1, np.nan, np.nan) == "-1.0"
+    assert interval(-0.04, -0.02, 0.01) == "+0.0 [+0.0, +0.0]", "no minus before a zero"
 
 
 def test_markdown_keeps_one_row_a_line():

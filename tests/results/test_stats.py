@@ -1,23 +1,12 @@
-"""Statistics against scipy, scikit-learn, enumeration and simulation."""
-
-from itertools import product
+"""Statistics against scipy, scikit-learn, plain loops and simulation."""
 
 import numpy as np
 import pytest
 from scipy import stats
-from sklearn.metrics import f1_score as sklearn_f1
+from sklearn.metrics import f1_score
 
 from helpers.errors import UserError
-from helpers.results.stats import (
-    detectable_effect,
-    f1_score,
-    holm,
-    mean_interval,
-    paired_combined,
-    paired_examples,
-    paired_seeds,
-    satterthwaite,
-)
+from helpers.results.stats import detectable_effect, holm, mean_interval, paired_combined, satterthwaite
 
 
 def predictions(random, gold, accuracy, seeds, classes):
@@ -26,7 +15,7 @@ def predictions(random, gold, accuracy, seeds, classes):
 
 
 def macro(gold, predicted, classes):
-    return sklearn_f1(gold, predicted, labels=range(classes), average="macro", zero_division=0)
+    return f1_score(gold, predicted, labels=range(classes), average="macro", zero_division=0)
 
 
 def test_mean_interval_is_students():
@@ -45,108 +34,76 @@ def test_mean_interval_of_few_values():
         mean_interval([1.0, np.nan])
 
 
-def test_paired_seeds_is_the_paired_t_test():
-    first, second = [80.1, 82.0, 79.5, 83.3], [78.0, 81.1, 79.9, 80.4]
-    found, expected = paired_seeds(first, second), stats.ttest_rel(first, second)
-    assert found.p == pytest.approx(expected.pvalue)
-    interval = expected.confidence_interval(0.95)
-    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
-    with pytest.raises(UserError, match="the same seeds"):
-        paired_seeds(first, second[:2])
+def variances(difference):
+    """Variance of the mean of differences [seeds, rows] by seeds, by rows, and their interaction, in closed form."""
+    seeds, rows = difference.shape
+    apart = difference - difference.mean(axis=0)
+    interaction = apart.var(axis=1, ddof=1).sum() / (seeds - 1) / seeds / rows
+    return difference.mean(axis=1).var(ddof=1) / seeds, difference.mean(axis=0).var(ddof=1) / rows, interaction
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_f1_equals_scikit_learn(seed):
-    random = np.random.default_rng(seed)
-    classes = int(random.integers(2, 7))
-    gold, predicted = random.integers(classes, size=(2, 40))
-    gold[gold == classes - 1] = 0 if seed % 2 else classes - 1  # sometimes a class without any gold row
-    assert f1_score(gold, predicted, classes, "macro_f1") == pytest.approx(macro(gold, predicted, classes))
-    assert f1_score(gold, predicted, classes, "micro_f1") == pytest.approx(sklearn_f1(gold, predicted, average="micro"))
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+def test_nineteen_of_twenty_intervals_hold_the_truth(seeds):
+    # Right with probability 0.6 + half the effect + skill of the seed + ease of the row: the effect is 5 points.
+    random, effect, runs, rows = np.random.default_rng(7 * seeds), 5.0, 600, 300
+    held, plain_sum = 0, 0
+    for run in range(runs):
+        skill, ease = random.uniform(-0.04, 0.04, size=(2, seeds, 1)), random.uniform(-0.17, 0.17, size=(2, 1, rows))
+        chance = 0.6 + np.array([effect, -effect])[:, None, None] / 200 + skill + ease
+        gold = random.integers(2, size=rows)
+        first, second = np.where(random.random(chance.shape) < chance, gold, 1 - gold)
+        found = paired_combined(gold, first, second, 2, "micro_f1", draws=100, seed=run)
+        held += found.low <= effect <= found.high
+        by_seeds, by_rows, _ = variances(100.0 * (first == gold) - 100.0 * (second == gold))
+        reach = stats.t.ppf(0.975, satterthwaite([by_seeds, by_rows], [seeds - 1, rows - 1]))
+        plain_sum += abs(found.effect - effect) <= reach * np.sqrt(by_seeds + by_rows)
+    assert 0.93 <= held / runs <= 0.97
+    assert plain_sum / runs > 0.965, "seeds and rows added up count their interaction twice"
 
 
-def test_f1_of_some_rows_leaves_out_labels_that_lost_all_theirs():
-    gold, predicted = np.array([0, 0, 1, 1, 2]), np.array([0, 1, 1, 1, 2])
-    rows = np.array([True, True, True, True, False])
-    assert f1_score(gold, predicted, 3, "macro_f1", rows) == pytest.approx(macro(gold[:4], predicted[:4], 2))
-    # A fourth label that never had a row counts as 0 with and without the masked rows.
-    assert f1_score(gold, predicted, 4, "macro_f1", rows) == pytest.approx(macro(gold[:4], predicted[:4], 2) * 2 / 3)
+def test_combined_subtracts_the_interaction_once():
+    random = np.random.default_rng(3)
+    gold = random.integers(3, size=400)
+    first, second = predictions(random, gold, 0.8, 5, 3), predictions(random, gold, 0.7, 5, 3)
+    difference = 100.0 * (first == gold) - 100.0 * (second == gold)
+    by_seeds, by_rows, interaction = variances(difference)
+    found = paired_combined(gold, first, second, 3, "micro_f1", draws=8000)
+    assert found.effect == pytest.approx(difference.mean())
+    expected = max(by_seeds + by_rows - interaction, by_seeds, by_rows)
+    assert found.standard_error**2 == pytest.approx(expected, rel=0.05)
+    assert 4 <= found.degrees <= 403
 
 
-@pytest.mark.parametrize("metric", ["macro_f1", "micro_f1"])
-def test_bootstrap_over_examples_equals_a_plain_loop(metric):
+def test_combined_macro_f1_of_identical_seeds_is_the_bootstrap_over_rows():
     random = np.random.default_rng(0)
     gold = random.integers(3, size=150)
-    first, second = predictions(random, gold, 0.75, 2, 3), predictions(random, gold, 0.6, 2, 3)
-    found = paired_examples(gold, first, second, 3, metric, draws=4000)
+    first, second = (np.repeat(predictions(random, gold, skill, 1, 3), 3, axis=0) for skill in (0.75, 0.6))
+    found = paired_combined(gold, first, second, 3, "macro_f1", draws=4000)
 
     def difference(rows):
-        each = [
-            f1_score(gold[rows], a[rows], 3, metric) - f1_score(gold[rows], b[rows], 3, metric)
-            for a, b in zip(first, second, strict=True)
-        ]
-        return 100 * np.mean(each)
+        return 100 * (macro(gold[rows], first[0][rows], 3) - macro(gold[rows], second[0][rows], 3))
 
     assert found.effect == pytest.approx(difference(np.arange(150)))
-    plain = [difference(random.integers(150, size=150)) for _ in range(1500)]
-    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(plain, [0.025, 0.975])), abs=0.8)
+    plain = [difference(random.integers(150, size=150)) for _ in range(300)]
     assert found.standard_error == pytest.approx(np.std(plain), rel=0.1)
+    assert paired_combined(gold, first, first, 3, "macro_f1").p == 1.0
 
 
-def test_permutation_p_equals_enumeration():
-    gold = np.array([0, 1, 0, 1, 1, 0, 1, 0, 1])
-    first = np.array([0, 1, 0, 1, 1, 0, 1, 1, 0])
-    second = np.array([0, 1, 1, 0, 1, 1, 0, 1, 0])
-    effect = macro(gold, first, 2) - macro(gold, second, 2)
-    every = []
-    for swap in product([False, True], repeat=len(gold)):
-        a, b = np.where(swap, second, first), np.where(swap, first, second)
-        every.append(f1_score(gold, a, 2, "macro_f1") - f1_score(gold, b, 2, "macro_f1"))
-    exact = np.mean(np.abs(every) >= abs(effect) - 1e-12)
-    found = paired_examples(gold, first, second, 2, "macro_f1", test="permutation", draws=20_000)
-    assert found.p == pytest.approx(exact, abs=0.015)
+def test_rows_of_one_group_are_redrawn_together():
+    random = np.random.default_rng(4)
+    gold, first = random.integers(2, size=(2, 200))
+    second = np.where(random.random(200) < 0.7, gold, 1 - gold)
+    four = [np.repeat(one, 4) for one in (gold, first, second)]  # each row four times: still 200 rows' worth of chance
 
+    def error(gold, first, second, groups=None):
+        twice = (np.stack([one, one]) for one in (first, second))
+        return paired_combined(gold, *twice, 2, "micro_f1", groups=groups, draws=4000).standard_error
 
-def test_permutation_and_bootstrap_agree_on_a_clear_difference_and_on_none():
-    random = np.random.default_rng(1)
-    gold = random.integers(4, size=400)
-    good, poor = predictions(random, gold, 0.9, 3, 4), predictions(random, gold, 0.6, 3, 4)
-    for test in ("bootstrap", "permutation"):
-        assert paired_examples(gold, good, poor, 4, "macro_f1", test=test).p < 0.002
-        assert paired_examples(gold, good, good, 4, "macro_f1", test=test).p == 1.0
-    with pytest.raises(UserError, match="expected bootstrap or permutation"):
-        paired_examples(gold, good, poor, 4, "macro_f1", test="t")
-
-
-def test_combined_interval_keeps_its_promise_with_three_seeds():
-    # Two equal methods whose seeds differ in skill: 5 % of studies may call them different, plainly more may not.
-    random = np.random.default_rng(2)
-    wrong, only_examples, runs = 0, 0, 150
-    for run in range(runs):
-        gold = random.integers(2, size=200)
-        first, second = (
-            np.vstack([predictions(random, gold, skill, 1, 2) for skill in random.normal(0.75, 0.05, size=3)])
-            for _ in range(2)
-        )
-        wrong += paired_combined(gold, first, second, 2, "micro_f1", draws=100, seed=run).p < 0.05
-        only_examples += paired_examples(gold, first, second, 2, "micro_f1", draws=200, seed=run).p < 0.05
-    assert wrong / runs < 0.09
-    assert only_examples / runs > 2 * wrong / runs, "ignoring the seeds should look surer than it is"
-
-
-def test_combined_adds_the_variance_of_seeds_and_examples():
-    random = np.random.default_rng(3)
-    gold = random.integers(3, size=300)
-    first, second = predictions(random, gold, 0.8, 5, 3), predictions(random, gold, 0.7, 5, 3)
-    both = paired_combined(gold, first, second, 3, "macro_f1", draws=4000)
-    by_seed = [100 * (macro(gold, a, 3) - macro(gold, b, 3)) for a, b in zip(first, second, strict=True)]
-    seeds = paired_seeds(by_seed, [0] * 5)
-    examples = paired_examples(gold, first, second, 3, "macro_f1", draws=4000)
-    assert both.effect == pytest.approx(seeds.effect) == pytest.approx(examples.effect)
-    assert both.standard_error**2 == pytest.approx(seeds.standard_error**2 + examples.standard_error**2, rel=0.05)
-    assert 4 <= both.degrees <= 303
-    drawn = paired_combined(gold, first, second, 3, "macro_f1", interval="bootstrap")
-    assert drawn.low < both.effect < drawn.high and drawn.p < 0.05
+    once = error(gold, first, second)
+    assert error(*four) == pytest.approx(once / 2, rel=0.06)
+    assert error(*four, groups=np.repeat(np.arange(200), 4)) == pytest.approx(once, rel=0.06)
+    with pytest.raises(UserError, match="2 groups for 200 test rows"):
+        error(gold, first, second, groups=[0, 1])
 
 
 def test_one_seed_gives_an_effect_and_no_interval():
@@ -159,7 +116,7 @@ def test_paired_tests_refuse_other_rows():
     with pytest.raises(UserError, match="the same test rows"):
         paired_combined([0, 1, 1], [[0, 1, 1]] * 2, [[0, 1]] * 2, 2, "micro_f1")
     with pytest.raises(UserError, match="expected macro_f1 or micro_f1"):
-        paired_examples([0, 1], [0, 1], [0, 1], 2, "f1")
+        paired_combined([0, 1], [[0, 1]] * 2, [[0, 1]] * 2, 2, "f1")
 
 
 def test_holm_by_hand():

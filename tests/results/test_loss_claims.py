@@ -1,0 +1,156 @@
+"""Verdicts on masked-LM losses whose truth is set by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from helpers import paper
+from helpers.errors import UserError
+from helpers.figures.scores import CLAIM_TITLES
+from helpers.results import claims, load_records, loss_changes, loss_claims, mlm_loss_table
+from helpers.results.overlap_claims import ORDER
+from helpers.results.verdicts import COLUMNS
+
+DOMAINS = ("biomed", "cs", "news", "reviews")
+N = 60
+
+
+def losses(shift, models=("base", *(f"dapt_{name}" for name in DOMAINS)), samples=("generic", *DOMAINS)):
+    """Losses of documents of their own difficulty; a model moves them by shift(model, sample), a little unevenly."""
+    random = np.random.default_rng(0)
+    rows = []
+    for sample in samples:
+        difficulty = random.normal(3, 1, size=N)
+        for model in models:
+            loss = difficulty + shift(model, sample) + random.normal(0, 0.05, size=N)
+            rows.append(pd.DataFrame({"model": model, "sample": sample, "document": range(N), "loss": loss}))
+    return pd.concat(rows, ignore_index=True)
+
+
+def as_in_the_paper(model, sample):
+    number = paper.value("table12", sample, model)
+    return number.mean - paper.value("table12", sample, "base").mean
+
+
+def at_home(model, sample):
+    """DAPT lowers its own domain, News too, and raises all else."""
+    return 0.0 if model == "base" else -0.5 if model == f"dapt_{sample}" else 0.3
+
+
+def whole(table):
+    return table[table["scope"] == "all"].set_index("claim")
+
+
+def test_the_papers_own_losses_are_reproduced_with_its_effects():
+    table = loss_claims(losses(as_in_the_paper))
+    assert list(table.columns) == list(COLUMNS) and set(table["unit"]) == {"nats"}
+    told = table[table["claim"] != "tapt_lowers_task_loss_more"]
+    assert (told["verdict"] == "reproduced").all() and told["why"].str.endswith(".").all()
+    assert told["effect"].tolist() == pytest.approx(told["paper_effect"].tolist(), abs=0.03)
+    assert whole(table).loc["loss_falls_at_home", "paper_effect"] == pytest.approx((0.33 + 0.29 - 0.08 + 0.17) / 4)
+    assert whole(table).loc["loss_rises_on_general_text", "paper_effect"] == pytest.approx(2.09 / 4)
+    assert whole(table).loc["own_dapt_has_lowest_loss", "paper_effect"] == pytest.approx(2.16 - 1.93)
+
+
+def test_news_counts_the_other_way_round_for_its_loss_rose_in_the_paper():
+    table = loss_claims(losses(at_home))
+    rows = table[(table["claim"] == "loss_falls_at_home") & (table["scope"] == "domain")].set_index("domain")
+    assert rows["verdict"].to_dict() == {
+        "biomed": "reproduced", "cs": "reproduced", "news": "reversed", "reviews": "reproduced"
+    }  # fmt: skip
+    assert rows.loc["news", "comparison"] == "dapt_news - base" and rows.loc["news", "effect"] < 0
+    assert whole(table).loc["loss_falls_at_home", "verdict"] == "reproduced"
+
+
+def test_effects_are_paired_by_document():
+    documents = losses(at_home)
+    row = loss_claims(documents).query("claim == 'loss_falls_at_home' and domain == 'cs'").iloc[0]
+    wide = documents[documents["sample"] == "cs"].pivot(index="document", columns="model", values="loss")
+    expected = stats.ttest_rel(wide["base"], wide["dapt_cs"])
+    interval = expected.confidence_interval(0.95)
+    assert (row["p"], row["low"], row["high"], row["n"]) == pytest.approx(
+        (expected.pvalue, interval.low, interval.high, N)
+    )
+    rises = loss_claims(documents).query("claim == 'loss_rises_on_general_text' and scope == 'all'").iloc[0]
+    wide = documents[documents["sample"] == "generic"].pivot(index="document", columns="model", values="loss")
+    expected = stats.ttest_1samp(wide.drop(columns="base").mean(axis=1) - wide["base"], 0)
+    assert rises["p"] == pytest.approx(expected.pvalue), "one sample under every model is no four samples"
+
+
+def test_own_dapt_must_beat_every_other():
+    def tied(model, sample):
+        return -0.5 if model == "dapt_biomed" and sample == "cs" else at_home(model, sample)
+
+    table = loss_claims(losses(tied))
+    found = whole(table).loc["own_dapt_has_lowest_loss"]
+    assert found["verdict"] in ("undecided", "smaller") and "dapt_biomed - dapt_cs" in found["comparison"]
+    rows = table[(table["claim"] == "own_dapt_has_lowest_loss") & (table["scope"] == "domain")].set_index("domain")
+    assert rows["verdict"].drop("cs").eq("reproduced").all()
+
+
+def test_tapt_against_dapt_on_the_tasks_text():
+    models, samples = ("base", "dapt_cs", "dapt_news", "tapt_sciie", "tapt_bbc", "tapt_mine"), ("sciie", "bbc", "mine")
+
+    def shift(model, sample):
+        return -0.5 if model == f"tapt_{sample}" else -0.2 if model.startswith("dapt") else 0.0
+
+    documents = losses(shift, models, samples)
+    rows = loss_claims(documents).query("claim == 'tapt_lowers_task_loss_more'")
+    assert set(rows["task"]) == {"sciie", "bbc", ""} and (rows["verdict"] == "reproduced").all()
+    assert rows["effect"].tolist() == pytest.approx([0.3] * 3, abs=0.03) and rows["paper_effect"].isna().all()
+    mine = loss_claims(documents, task_domains={"mine": "cs"}).query("task == 'mine'").iloc[0]
+    assert mine["comparison"] == "dapt_cs - tapt_mine"
+    nothing = whole(loss_claims(losses(shift, ("base",), ("bbc",))))
+    assert (nothing["verdict"] == "undecided").all() and len(nothing) == 4
+    assert "under TAPT and under its domain's DAPT" in nothing.loc["tapt_lowers_task_loss_more", "why"]
+
+
+def test_losses_that_do_not_fit_are_refused():
+    documents = losses(at_home)
+    with pytest.raises(UserError, match="no column 'document'"):
+        loss_claims(documents.drop(columns="document"))
+    with pytest.raises(UserError, match="document 0 of base on generic is there twice"):
+        loss_claims(pd.concat([documents, documents.head(1)]))
+
+
+def test_the_loss_table_carries_the_interval_of_its_changes():
+    documents = losses(at_home)
+    means = documents.groupby(["model", "sample"], sort=False)["loss"].mean().reset_index()
+    table = mlm_loss_table(means, "demo", documents=documents).set_index(["model", "sample"])
+    cell = table.loc["dapt_cs", "cs"]
+    assert cell["change_low"] < cell["change"] < cell["change_high"] < -0.4
+    assert table.loc["base", ["change_low", "change_high"]].isna().all(axis=None)
+    changes = loss_changes(documents).set_index(["model", "sample"])
+    assert changes.loc["dapt_cs", "cs"].tolist() == pytest.approx(
+        [cell["change"], cell["change_low"], cell["change_high"]]
+    )
+    assert mlm_loss_table(means, "demo")["change_low"].isna().all()
+
+
+def overlaps(biomed, cs, news, reviews, half_width=1.0):
+    shares = {"biomed": biomed, "cs": cs, "news": news, "reviews": reviews}
+    frame = pd.DataFrame({"a": "generic", "b": list(shares), "percent": list(shares.values()), "definition": "paper"})
+    return frame.assign(low=frame["percent"] - half_width, high=frame["percent"] + half_width, documents_b=500)
+
+
+@pytest.mark.parametrize(
+    ("shares", "verdict"),
+    [
+        ((27, 19, 54, 34), "reproduced"), ((27, 27, 54, 34), "smaller"), ((19, 27, 54, 34), "reversed"),
+        ((54, 60, 20, 40), "reversed"),
+    ],
+)  # fmt: skip
+def test_the_order_of_the_overlaps_is_judged_by_its_least_sure_step(shares, verdict):
+    table = claims(load_records("nowhere"), overlaps(*map(float, shares)))
+    row = table[table["claim"] == ORDER].iloc[0]
+    assert row["verdict"] == verdict and row["paper_effect"] == pytest.approx(34.5 - 27.3)
+    wide = claims(load_records("nowhere"), overlaps(*map(float, shares), half_width=100.0)).iloc[0]
+    assert wide["verdict"] == "undecided"
+
+
+def test_claims_take_losses_and_every_claim_has_a_title(study):
+    table = claims(study({("ag", "base"): 0.6, ("ag", "dapt"): 0.7}), overlaps(27, 19, 54, 34), losses(at_home))
+    assert set(table["claim"]) == set(CLAIM_TITLES)
+    assert table.groupby("claim")["scope"].apply(lambda scopes: (scopes == "all").sum()).eq(1).all()
+    assert not [name for name in table if name.startswith("_")] and table["why"].ne("").all()
