@@ -112,7 +112,9 @@ def check(paths: Sequence[Path], preset: str, parameters: Mapping) -> tuple[Conf
 
 def taken(notebook, name: str = "notebook") -> set[str]:
     """Names of the parameters that a notebook takes note of, declared or not."""
-    whole = any("parameters(globals())" in cell.source for cell in notebook.cells if cell.cell_type == "code")
+    sources = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    calls = (node for source in sources for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
+    whole = any(isinstance(call.func, ast.Name) and call.func.id == "parameters" for call in calls)
     return set(declared(notebook, name)) | ({field.upper() for field in Config.model_fields} if whole else set())
 
 

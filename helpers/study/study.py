@@ -26,14 +26,20 @@ ONE_SEED = ("tfidf",)  # methods without chance in them
 
 
 def parameters(names: Mapping) -> dict:
-    """The UPPER_CASE names among a notebook's `globals()`, those that papermill injected included.
+    """The UPPER_CASE names of plain values among a notebook's `globals()`, those that papermill injected included.
 
-    `Study.open` refuses the ones that are no parameter, so a misspelt `-p` stops a run instead of being ignored.
+    `Study.open` refuses the ones that are no parameter, so a misspelt `-p` stops a run instead of being ignored. What a
+    notebook imports, such as a recipe or a table of the paper, is no plain value.
 
-    >>> parameters({"PRESET": "smoke", "x": 1, "_HIDDEN": 2})
+    >>> parameters({"PRESET": "smoke", "x": 1, "_HIDDEN": 2, "DAPT": object()})
     {'PRESET': 'smoke'}
     """
-    return {name: value for name, value in names.items() if name.isupper() and not name.startswith("_")}
+    plain = (type(None), str, bool, int, float, list, tuple)
+    return {
+        name: value
+        for name, value in names.items()
+        if name.isupper() and not name.startswith("_") and isinstance(value, plain)
+    }
 
 
 def environment() -> pd.Series:
@@ -249,12 +255,23 @@ class Study:
         self.write("records/mlm_loss.json", _json({"checkpoints": keys, "losses": rows}))
         return pd.DataFrame(rows)
 
-    def document_losses(self) -> pd.DataFrame:
-        """The same, a row a document: model, sample, document, loss, masked_tokens. For paired comparisons."""
-        found = self._domain_losses().items()
-        return pd.concat(
-            [frame.assign(model=name, sample=sample) for (name, sample), frame in found], ignore_index=True
-        )
+    def document_losses(self, tasks: Sequence[str] = ()) -> pd.DataFrame:
+        """The same, a row a document, for paired comparisons: model, sample, document, loss, masked_tokens.
+
+        tasks: dev text of these too, under the base, the DAPT of their domain and their TAPT ('tapt_<task>').
+        """
+        plan, found = self.plan, self._domain_losses()
+        steps = {
+            (name, task): plan.losses(model, plan.task_text(task, "dev"))
+            for task in tasks
+            for name, model in {
+                "base": None, f"dapt_{plan.domain_of(task)}": plan.model("dapt", task), f"tapt_{task}": plan.tapt(task),
+            }.items()
+        }  # fmt: skip
+        self.make(steps.values())
+        found |= {pair: self.table(step, "losses.csv") for pair, step in steps.items()}
+        frames = [frame.assign(model=name, sample=sample) for (name, sample), frame in found.items()]
+        return pd.concat(frames, ignore_index=True)
 
     def _domain_losses(self) -> dict[tuple[str, str], pd.DataFrame]:
         models = {"base": None, **{f"dapt_{name}": self.plan.dapt(name) for name in self.domains}}
