@@ -7,7 +7,7 @@ _HOMES = {
     "tasks": ("Task", "load_task", "load_domain", "subsample"),
     "corpus": ("Corpus", "Filtered", "split_heldout"),
     "text": ("sentences", "unique_sentences", "normalised"),
-    "leaks": ("audit", "leaked_rows", "exclude"),
+    "leaks": ("audit", "leaked_rows", "exclude", "repeats"),
     "sample": ("get_sample",),
     "cards": ("available", "card"),
 }

@@ -75,7 +75,7 @@ def exclude(texts: Iterable[str], held_texts: Iterable[str], *, near: float | No
     near: also drop documents that hold this part of a held text's five-word shingles, 0 to 1.
     """
     held = Shingles(list(dict.fromkeys(held_texts)))
-    short = {words for words, size in zip(held.words, held.sizes, strict=True) if not size}
+    short = _short(held)
 
     def kept(some: Iterator[str]) -> Iterator[str]:
         for block in _blocks(some):
@@ -90,11 +90,39 @@ def exclude(texts: Iterable[str], held_texts: Iterable[str], *, near: float | No
     return Filtered(texts, kept)
 
 
+def repeats(texts: Iterable[str], held_texts: Iterable[str]) -> np.ndarray:
+    """Which texts repeat held-out text, as booleans [texts]: what selection must leave out of its pool.
+
+    True where a text equals a held one, contains one of at least five words, or is made up entirely of runs of
+    five words that occur in held text, as every text of five words or more inside a held one is. Shorter texts
+    are only compared whole: "the results were" is in everything. Case, punctuation and spacing do not count.
+
+    >>> repeats(["Well: the cat sat on a mat!", "The dog sat on a mat."], ["The cat sat on a mat."]).tolist()
+    [True, False]
+    """
+    held = Shingles(list(dict.fromkeys(held_texts)))
+    short, runs = _short(held), np.unique(held.hashes)
+    found = [np.zeros(0, bool)]
+    for block in _blocks(texts):
+        documents = Shingles(block)
+        mask = np.array([words in short for words in documents.words], bool)
+        inside = np.bincount(documents.owners, np.isin(documents.hashes, runs), minlength=len(block))
+        mask |= (documents.sizes > 0) & (inside == documents.sizes)
+        mask[[document for _, document in holding(held, documents)]] = True
+        found.append(mask)
+    return np.concatenate(found)
+
+
 def without_near_copies(items: list, texts: list[str], *, near: float = NEAR) -> list:
     """The items but those of which an earlier one's text holds, or is held by, `near` of the shingles."""
     shingles = Shingles(texts)
     dropped = set(np.maximum(*containing(shingles, shingles, near)).tolist())
     return [item for place, item in enumerate(items) if place not in dropped]
+
+
+def _short(held: Shingles) -> set[str]:
+    """The held texts without a shingle, which are compared whole."""
+    return {words for words, size in zip(held.words, held.sizes, strict=True) if not size}
 
 
 def _same(text: str) -> str:
