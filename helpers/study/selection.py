@@ -182,7 +182,7 @@ def quality(study, task: str, selector: str, k: int) -> pd.DataFrame:
 
 def closeness(study, task: str, k: int) -> dict[str, np.ndarray]:
     """Cosine of every selected sentence to its nearest task sentence, by VAMPIRE: selector -> numbers."""
-    from helpers.select.neighbours import neighbours
+    from helpers.select import neighbours
 
     wanted = [(task, selector, k) for selector in study.config.selectors]
     prepare(study, wanted)
