@@ -6,8 +6,8 @@ _HOMES = {
     "registry": ("TaskSpec", "DomainSpec", "TASKS", "DOMAINS", "task_spec", "domain_spec", "read_task_file"),
     "tasks": ("Task", "load_task", "load_domain", "subsample"),
     "corpus": ("Corpus", "Filtered", "split_heldout"),
-    "text": ("sentences", "unique_sentences", "normalised"),
-    "leaks": ("audit", "leaked_rows", "exclude", "repeats"),
+    "text": ("checked", "sentences", "unique_sentences"),
+    "leaks": ("audit", "leaked_rows", "exclude", "repeats", "unchecked"),
     "sample": ("get_sample",),
     "cards": ("available", "card"),
 }

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.data import audit, exclude, leaked_rows, load_task, normalised
+from helpers.data import audit, exclude, leaked_rows, load_task
 from helpers.data.leaks import repeats, without_near_copies
 from helpers.data.shingles import SHINGLE, Shingles, contained, holding
+from helpers.words import normalised
 
 WORDS = [f"word{n}" for n in range(400)]
 
