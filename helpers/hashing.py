@@ -98,6 +98,13 @@ def checksum(path: Path) -> str:
     return _checksums[stamp]
 
 
+def mix64(codes):
+    """A fixed one-to-one scrambling of an array of 64-bit numbers (add, multiply, shift): equal on every machine."""
+    codes = (codes + 0x9E3779B97F4A7C15) * 0xBF58476D1CE4E5B9  # wraps at 2**64, as arrays of uint64 do
+    codes = (codes ^ (codes >> 29)) * 0x94D049BB133111EB
+    return codes ^ (codes >> 32)
+
+
 def canonical_json(value) -> str:
     """JSON with sorted keys and no spaces: equal values give equal text.
 

@@ -4,25 +4,31 @@ The paper compares the 10,000 most frequent words of each domain; the authors' s
 all words found in at least three documents. They are different statistics, so both are computed and named.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
-from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, CountVectorizer
 
+from helpers.data.text import checked
 from helpers.errors import UserError
+from helpers.words import WORDS, Words
 
 DEFINITIONS = ("paper", "script")
 
 
 @dataclass(frozen=True)
 class WordCounts:
-    """Words of a corpus in alphabetical order [words], and their counts by document, sparse [documents, words]."""
+    """Words of a corpus in alphabetical order [words], and their counts by document, sparse [documents, words].
+
+    unit: what was counted, "words" or "character pairs", see `helpers.words.Words`.
+    """
 
     words: np.ndarray
     matrix: sparse.csr_matrix
+    unit: str = WORDS
 
     @property
     def totals(self) -> np.ndarray:
@@ -35,19 +41,27 @@ class WordCounts:
         return np.bincount(self.matrix.indices, minlength=len(self.words))
 
 
-def count_words(texts: Iterable[str]) -> WordCounts:
-    """Count the words of a stream of texts once: lower case, two letters or more, no English stop words.
+def count_words(
+    texts: Iterable[str], *, tokenize: Callable[[str], list[str]] | None = None, language: str = ""
+) -> WordCounts:
+    """Count the words of a stream of texts once, lower-cased and without English stop words.
 
-    texts: documents, read one at a time and not kept. Raises UserError when they hold no words.
+    texts: documents, read one at a time and not kept. tokenize: a text -> its words, in place of
+    `helpers.words.Words(language)`, which goes by each text's script. language: "" or an ISO code such as "ja".
+    Raises UserError when they hold no words, and for what is no text.
+
+    >>> count_words(["The cell divides.", "A cell grows."]).words.tolist()
+    ['cell', 'divides', 'grows']
     """
-    if isinstance(texts, str):
-        raise UserError("overlap: expected a list of texts, got one string")
-    counter = CountVectorizer(stop_words="english", dtype=np.int32)
+    split = tokenize or Words(language)
+    counter = CountVectorizer(
+        analyzer=lambda text: [word for word in split(text) if word not in ENGLISH_STOP_WORDS], dtype=np.int32
+    )
     try:
-        matrix = counter.fit_transform(texts).tocsr()
+        matrix = counter.fit_transform(checked(texts, "overlap")).tocsr()
     except ValueError as error:
         raise UserError(f"overlap: no words to compare ({error}); check that the file holds text") from None
-    return WordCounts(counter.get_feature_names_out(), matrix)
+    return WordCounts(counter.get_feature_names_out(), matrix, getattr(split, "unit", WORDS))
 
 
 def vocabulary(texts: Iterable[str] | WordCounts, top: int = 10_000) -> list[str]:
@@ -89,13 +103,16 @@ def overlap_matrix(
     min_df: int = 3,
     bootstrap: int = 200,
     seed: int = 0,
+    tokenize: Callable[[str], list[str]] | None = None,
+    language: str = "",
 ) -> pd.DataFrame:
     """Overlap of every pair of corpora with a 95% interval over the choice of documents.
 
     corpora: name -> texts, or WordCounts when already counted. definition: 'paper' (share of the `top` most
     frequent words), 'script' (Jaccard, words in at least `min_df` documents) or 'both'. bootstrap: draws of the
-    documents; 0 leaves the interval empty. Each text is read and split once, however many draws.
-    Returns one row per ordered pair: a, b, definition, percent, low, high, documents_a, documents_b.
+    documents; 0 leaves the interval empty. tokenize, language: see `count_words`. Each text is read and split once,
+    however many draws. Returns one row per ordered pair: a, b, definition, percent, low, high, documents_a,
+    documents_b, unit ("words", or "character pairs" where a corpus was counted so).
     A draw is half of the documents without repeats: its variance is that of a fresh sample of all of them, while
     repeated documents would lift rare words into the vocabulary and make the interval too narrow. Fewer documents
     share fewer words, so the interval is the draws' spread about their own mean, laid around the measured value.
@@ -103,8 +120,12 @@ def overlap_matrix(
     names = DEFINITIONS if definition == "both" else (definition,)
     if unknown := set(names) - set(DEFINITIONS):
         raise UserError(f"overlap definition {unknown.pop()!r}: expected paper, script or both")
-    counted = {name: _counted(texts) for name, texts in corpora.items()}
+    counted = {
+        name: texts if isinstance(texts, WordCounts) else count_words(texts, tokenize=tokenize, language=language)
+        for name, texts in corpora.items()
+    }
     place = {word: i for i, word in enumerate(sorted(set().union(*(c.words for c in counted.values()))))}
+    unit = next((counts.unit for counts in counted.values() if counts.unit != WORDS), WORDS)
     rows = []
     for chosen in names:
         sets = {}
@@ -123,8 +144,8 @@ def overlap_matrix(
                     low, high = percent + np.quantile(drawn, [0.025, 0.975]) - np.mean(drawn)
                 cells[a, b] = cells[b, a] = (percent, *np.clip([low, high], 0.0, 100.0))
         documents = {name: counts.matrix.shape[0] for name, counts in counted.items()}
-        rows += [(a, b, chosen, *cells[a, b], documents[a], documents[b]) for a in counted for b in counted]
-    columns = ["a", "b", "definition", "percent", "low", "high", "documents_a", "documents_b"]
+        rows += [(a, b, chosen, *cells[a, b], documents[a], documents[b], unit) for a in counted for b in counted]
+    columns = ["a", "b", "definition", "percent", "low", "high", "documents_a", "documents_b", "unit"]
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -43,7 +43,7 @@ def test_floors_are_floors_and_constraints_are_exact():
         assert specifier.operator == "==" and "+" not in specifier.version, entry
     pinned = {canonicalize_name(entry.name): Version(str(entry.specifier).lstrip("=")) for entry in CONSTRAINTS}
     assert pinned["torch"] == Version("2.13.0")
-    extras = [entry for name in ("knn", "cluster", "dev") for entry in PROJECT["optional-dependencies"][name]]
+    extras = [entry for name in ("cluster", "dev") for entry in PROJECT["optional-dependencies"][name]]
     for entry in map(Requirement, PROJECT["dependencies"] + extras):
         if entry.name != PROJECT["name"]:
             assert entry.specifier.contains(pinned[canonicalize_name(entry.name)]), entry

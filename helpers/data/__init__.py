@@ -15,8 +15,8 @@ _HOMES = {
     ),
     "tasks": ("Task", "load_task", "load_domain", "subsample"),
     "corpus": ("Corpus", "Filtered", "split_heldout"),
-    "text": ("sentences", "unique_sentences", "normalised"),
-    "leaks": ("audit", "leaked_rows", "exclude"),
+    "text": ("checked", "sentences", "unique_sentences"),
+    "leaks": ("audit", "leaked_rows", "exclude", "repeats", "unchecked"),
     "sample": ("get_sample",),
     "cards": ("available", "card"),
 }

@@ -8,11 +8,12 @@ import pandas as pd
 
 from helpers.data.corpus import Filtered
 from helpers.data.shingles import Shingles, contained, containing, holding
+from helpers.words import clean
 
 NEAR = 0.8  # share of a text's shingles that one other text must hold to be its near duplicate
 _BLOCK = 2000  # documents of a corpus looked at together
 _SPLITS = ("train", "dev", "test")
-_COLUMNS = ("held", "rows", "against", "exact", "near", "exact_percent", "near_percent", "same_label")
+_COLUMNS = ("held", "rows", "against", "exact", "near", "exact_percent", "near_percent", "same_label", "unchecked")
 
 
 def audit(task, corpora: dict[str, Iterable[str]] | None = None, *, near: float = NEAR) -> pd.DataFrame:
@@ -25,7 +26,8 @@ def audit(task, corpora: dict[str, Iterable[str]] | None = None, *, near: float 
     corpus: rows whose words, of which there are five or more, stand one after the other in a document.
     near: further rows of which one text holds at least `near` (0 to 1) of the five-word shingles, such as the
     same sentence with other entities marked. same_label: the exact rows whose copy carries the same label, NA
-    for a corpus.
+    for a corpus. unchecked: rows that are not looked for inside a corpus's documents, see `unchecked`; 0 between
+    splits, which are compared whole.
     """
     frames = {split: getattr(task, split) for split in _SPLITS}
     texts = {split: [_same(text) for text in frame["text"]] for split, frame in frames.items()}
@@ -36,7 +38,7 @@ def audit(task, corpora: dict[str, Iterable[str]] | None = None, *, near: float 
         exact = _copies(texts[held], texts[other])
         close = contained(shingles[held], shingles[other], near) | _copies(shingles[held].words, shingles[other].words)
         same = exact & _copies(pairs[held], pairs[other])
-        table.append(_row(held, other, exact, close & ~exact, int(same.sum())))
+        table.append(_row(held, other, exact, close & ~exact, int(same.sum()), 0))
     for name, documents in (corpora or {}).items():
         exact = {split: np.zeros(len(frame), bool) for split, frame in frames.items()}
         close = {split: np.zeros(len(frame), bool) for split, frame in frames.items()}
@@ -45,7 +47,9 @@ def audit(task, corpora: dict[str, Iterable[str]] | None = None, *, near: float 
             for split in _SPLITS:
                 exact[split][[row for row, _ in holding(shingles[split], block)]] = True
                 close[split] |= contained(shingles[split], block, near)
-        table += [_row(split, name, exact[split], close[split] & ~exact[split], pd.NA) for split in _SPLITS]
+        for split in _SPLITS:
+            short = int((shingles[split].sizes == 0).sum())
+            table.append(_row(split, name, exact[split], close[split] & ~exact[split], pd.NA, short))
     return pd.DataFrame(table, columns=_COLUMNS).astype({"same_label": "Int64"})
 
 
@@ -75,7 +79,7 @@ def exclude(texts: Iterable[str], held_texts: Iterable[str], *, near: float | No
     near: also drop documents that hold this part of a held text's five-word shingles, 0 to 1.
     """
     held = Shingles(list(dict.fromkeys(held_texts)))
-    short = {words for words, size in zip(held.words, held.sizes, strict=True) if not size}
+    short = _short(held)
 
     def kept(some: Iterator[str]) -> Iterator[str]:
         for block in _blocks(some):
@@ -90,6 +94,29 @@ def exclude(texts: Iterable[str], held_texts: Iterable[str], *, near: float | No
     return Filtered(texts, kept)
 
 
+def repeats(texts: Iterable[str], held_texts: Iterable[str]) -> np.ndarray:
+    """Which texts repeat held-out text, as booleans [texts]: what selection must leave out of its pool.
+
+    True where a text equals a held one, contains one of at least five words, or is made up entirely of runs of
+    five words that occur in held text, as every text of five words or more inside a held one is. Shorter texts
+    are only compared whole: "the results were" is in everything. Case, punctuation and spacing do not count.
+
+    >>> repeats(["Well: the cat sat on a mat!", "The dog sat on a mat."], ["The cat sat on a mat."]).tolist()
+    [True, False]
+    """
+    held = Shingles(list(dict.fromkeys(held_texts)))
+    short, runs = _short(held), np.unique(held.hashes)
+    found = [np.zeros(0, bool)]
+    for block in _blocks(texts):
+        documents = Shingles(block)
+        mask = np.array([words in short for words in documents.words], bool)
+        inside = np.bincount(documents.owners, np.isin(documents.hashes, runs), minlength=len(block))
+        mask |= (documents.sizes > 0) & (inside == documents.sizes)
+        mask[[document for _, document in holding(held, documents)]] = True
+        found.append(mask)
+    return np.concatenate(found)
+
+
 def without_near_copies(items: list, texts: list[str], *, near: float = NEAR) -> list:
     """The items but those of which an earlier one's text holds, or is held by, `near` of the shingles."""
     shingles = Shingles(texts)
@@ -97,8 +124,24 @@ def without_near_copies(items: list, texts: list[str], *, near: float = NEAR) ->
     return [item for place, item in enumerate(items) if place not in dropped]
 
 
+def unchecked(held_texts: Iterable[str]) -> np.ndarray:
+    """Which held texts cannot be looked for inside documents, as booleans [texts]: they are compared whole.
+
+    Those of fewer than five words, or ten characters of a script without spaces, and those without any letter.
+
+    >>> unchecked(["Methods.", "The cat sat on a mat.", "?!"]).tolist()
+    [True, False, True]
+    """
+    return Shingles(list(held_texts)).sizes == 0
+
+
+def _short(held: Shingles) -> set[str]:
+    """The held texts without a shingle, which are compared whole."""
+    return {words for words, size in zip(held.words, held.sizes, strict=True) if not size}
+
+
 def _same(text: str) -> str:
-    return " ".join(text.lower().split())
+    return " ".join(clean(text).split())
 
 
 def _copies(texts: list, others: list) -> np.ndarray:
@@ -115,7 +158,7 @@ def _blocks(texts: Iterable[str]) -> Iterator[list[str]]:
         yield block
 
 
-def _row(held: str, against: str, exact: np.ndarray, near: np.ndarray, same_label) -> tuple:
+def _row(held: str, against: str, exact: np.ndarray, near: np.ndarray, same_label, short: int) -> tuple:
     rows, copies, close = len(exact), int(exact.sum()), int(near.sum())
     part = 100 / max(rows, 1)
-    return held, rows, against, copies, close, copies * part, close * part, same_label
+    return held, rows, against, copies, close, copies * part, close * part, same_label, short

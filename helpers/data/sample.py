@@ -20,10 +20,10 @@ from filelock import FileLock
 from helpers.data import jsonl, sample_text
 from helpers.data.leaks import NEAR, exclude, without_near_copies
 from helpers.data.registry import TASKS
-from helpers.data.text import normalised
 from helpers.data.wheels import Wheel, fetch_wheel
 from helpers.errors import UserError
 from helpers.paths import cache_dir
+from helpers.words import normalised
 
 VERSION = 2  # raised whenever other rows come out, so that an older sample in the cache is not taken for this one
 

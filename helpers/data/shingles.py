@@ -4,7 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
-from helpers.data.text import normalised
+from helpers.words import clean, has_unspaced, is_unspaced, normalised
 
 SHINGLE = 5  # words a shingle: short enough for single sentences, long enough to be rarely shared by chance
 _MOST_HOLDERS = 100  # of a shingle that thousands of texts share, the first holders stand for the rest
@@ -16,12 +16,13 @@ _BLOCK = 1 << 22  # bytes hashed together: the working arrays stay under 200 MB
 class Shingles:
     """The five-word shingles of some texts, hashed to 64 bits.
 
-    words: the normalised texts. hashes, owners: one a shingle, in order, with the number of its text. sizes:
-    shingles a text. Two different shingles share a hash about once in 10**19 pairs.
+    In a script without spaces a shingle is ten characters. words: the normalised texts; a text without any letter
+    or digit stands as it is, white space left out. hashes, owners: one a shingle, in order, with the number of its
+    text. sizes: shingles a text. Two different shingles share a hash about once in 10**19 pairs.
     """
 
     def __init__(self, texts: list[str]):
-        self.words = [normalised(text) for text in texts]
+        self.words = [normalised(text) or "".join(clean(text).split()) for text in texts]
         parts = [_hash_block(self.words[low:high]) for low, high in _bounds(self.words)]
         empty = np.zeros(0, np.uint64)
         self.sizes = np.concatenate([sizes for _, sizes in parts] or [np.zeros(0, np.int64)])
@@ -137,13 +138,25 @@ def _hash_block(words: list[str]) -> tuple[np.ndarray, np.ndarray]:
     word = _mix((running[end] - running[begin]) * back[begin])
     limits = np.concatenate([[0], np.cumsum([len(text) for text in encoded])])
     counts = np.diff(np.searchsorted(begin, limits))
-    sizes = np.maximum(counts - SHINGLE + 1, 0)
-    first = np.repeat(np.cumsum(counts) - counts, sizes)
-    places = first + np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    owners = np.repeat(np.arange(len(words)), counts)
+    lengths = SHINGLE * (1 + _unspaced(words, len(word)))
+    places = np.flatnonzero(np.arange(len(word)) + lengths <= np.cumsum(counts)[owners])
+    sizes = np.bincount(owners[places], minlength=len(words))
     hashes = np.zeros(len(places), np.uint64)
     for step in range(SHINGLE):
         hashes = _mix(hashes + word[places + step])
+    long = np.flatnonzero(lengths[places] > SHINGLE)
+    for step in range(SHINGLE, 2 * SHINGLE if len(long) else 0):
+        hashes[long] = _mix(hashes[long] + word[places[long] + step])
     return hashes, sizes
+
+
+def _unspaced(words: list[str], count: int) -> np.ndarray:
+    """Which of the `count` words of normalised texts are characters of a script without spaces."""
+    if not any(map(has_unspaced, words)):
+        return np.zeros(count, bool)
+    codes = np.frombuffer(("\n" + "\n".join(words)).encode("utf-32-le"), np.uint32)
+    return is_unspaced(codes[1:][(codes[1:] > 32) & (codes[:-1] <= 32)])
 
 
 def _mix(values: np.ndarray) -> np.ndarray:

@@ -11,8 +11,8 @@ from importlib import import_module
 _WHERE = {
     "Vampire": "vampire", "load_vampire": "vampire", "save_vampire": "vampire",
     "VampireConfig": "vampire_config", "MENDED": "vampire_config", "FAITHFUL": "vampire_config",
-    "QUIRKS": "vampire_config", "neighbours": "neighbours", "recall": "neighbours", "SELECTORS": "rivals",
-    "Selection": "pool", "select_text": "pool", "join_with_task": "pool", "holds_any": "exclusion",
+    "QUIRKS": "vampire_config", "neighbours": "nearest", "SELECTORS": "rivals",
+    "Selection": "pool", "select_text": "pool", "join_with_task": "pool",
     "kl_reduction": "ngrams", "neighbours_table": "views", "map_2d": "views", "selection_overlap": "views",
     "word_cover": "views", "compare_selections": "views",
 }  # fmt: skip

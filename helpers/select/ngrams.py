@@ -6,9 +6,9 @@ from zlib import crc32
 import numpy as np
 from scipy import sparse
 
-from helpers.errors import UserError
-from helpers.select.exclusion import mix
-from helpers.select.words import ANY_WORD, Tokens, tokenize
+from helpers.hashing import mix64
+from helpers.select.checks import whole
+from helpers.select.words import Tokens, any_words, tokenize
 
 BIGRAM_SHARE = 0.5  # weight of the bigram estimate against the unigram one
 
@@ -53,10 +53,10 @@ def _pairs(tokens: Tokens, words: int) -> np.ndarray:
 
 def hashed_ngrams(texts: Iterable[str], buckets: int) -> sparse.csr_matrix:
     """Counts of words and adjacent word pairs in `buckets` columns; the same on every machine."""
-    tokens = tokenize(texts, ANY_WORD)
+    tokens = tokenize(texts, any_words)
     codes = np.array([crc32(word.encode()) for word in tokens.words], np.uint64)[tokens.ids]
     inner, text = _inner(tokens), tokens.texts()
-    features = np.concatenate([mix(codes), mix(mix(codes[inner - 1]) ^ codes[inner])]) % np.uint64(buckets)
+    features = np.concatenate([mix64(codes), mix64(mix64(codes[inner - 1]) ^ codes[inner])]) % np.uint64(buckets)
     rows = sparse.coo_matrix(
         (np.ones(len(features), np.float32), (np.concatenate([text, text[inner]]), features.astype(np.int64))),
         shape=(len(tokens), buckets),
@@ -72,9 +72,7 @@ def feature_shares(rows: sparse.csr_matrix) -> np.ndarray:
 
 def feature_log_ratio(pool: Iterable[str], task: Iterable[str], buckets: int = 10_000) -> np.ndarray:
     """log p_task(text) - log p_pool(text) of each pool text under bags of hashed n-grams."""
-    if int(buckets) != buckets or buckets < 2:
-        raise UserError(f"buckets={buckets!r}: expected a whole number of at least 2.")
-    rows = hashed_ngrams(pool, buckets)
+    rows = hashed_ngrams(pool, whole(buckets, "buckets", 2))
     ratio = np.log(feature_shares(hashed_ngrams(task, buckets))) - np.log(feature_shares(rows))
     return rows @ ratio
 

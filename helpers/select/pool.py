@@ -4,14 +4,19 @@ selection = select_text(task_sentences, domain_sentences, "vampire", k=50)
 tapt_text = join_with_task(selection.texts, task_sentences)
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from helpers.compute import Meter
-from helpers.errors import UserError
-from helpers.select.exclusion import holds_any
+from helpers.data import repeats
+from helpers.errors import UserError, nearest
+from helpers.select.checks import checked, whole
+from helpers.select.found import Budget
+from helpers.select.rivals import SELECTORS
+
+UNITS = ("sentences", "words")
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,7 @@ class Selection:
     similarities: for each text the best similarity or score it was selected with (NaN for random), float32.
     seconds: of the whole call, fitting included. summary: counts, bytes, seconds and memory, one flat dict.
     neighbour_indices [q, k], neighbour_similarities [q, k]: for selectors that work query by query (else None);
-    a budget may go deeper into the lists than k.
+    a budget may go deeper into the lists than k. Where a text matches fewer: index -1, similarity 0.
     model: the fitted VAMPIRE (selector vampire), to pass on to the next call.
     """
 
@@ -41,36 +46,49 @@ class Selection:
 
 def select_text(
     task_texts: Iterable[str], domain_sentences: Iterable[str], selector: str = "vampire", k: int = 50, seed: int = 0,
-    *, exclude: Iterable[str] = (), budget: int | None = None, model=None, log=None, **options,
+    *, exclude: Iterable[str] = (), budget: int | None = None, unit: str = "sentences", model=None, log=None, **options,
 ) -> Selection:  # fmt: skip
     """Domain sentences to add to a task's text before TAPT.
 
     task_texts: the task's training texts, one query each. domain_sentences: the pool; repeats are dropped.
     selector: a name in SELECTORS. k: sentences per task text, before repeats between queries are dropped.
     seed: of VAMPIRE's training and of every random draw. exclude: dev and test texts; pool sentences that repeat
-    them (see exclusion.holds_any) are dropped first.
+    them (see helpers.data.repeats) are dropped first.
     budget: None selects as the paper does: k a task text, each query on its own, repeats between queries dropped
     (kNN: its k nearest; random: k drawn). moore_lewis and dsir, which rank the whole pool once, then take
-    len(task_texts) * k. A number selects exactly that many distinct sentences (or the whole pool, if smaller)
-    with any selector: pass len(a VAMPIRE selection) to compare at an equal budget; per-query selectors take
-    every query's nearest, then every query's second nearest, and so on.
+    len(task_texts) * k. A number selects that many distinct sentences, or as many as reach that many words (over by
+    less than the last sentence), with any selector: pass the length or the words of a VAMPIRE selection to compare at
+    an equal budget. Per-query selectors take every query's nearest, then every query's second nearest, and so on.
+    unit: of the budget, "sentences" or "words" (between white space).
     model: a fitted Vampire to reuse, so that several k share it (selector vampire), or the base model's folder or
     name (selector embedding). options: passed to the selector (vampire: config, epochs=... and other fields).
-    Raises UserError for an unknown selector, an empty pool or task, items that are not strings, k < 1.
+    A sentence at similarity 0 is never selected: fewer than k, or than the budget, where too few match;
+    summary["without_match"] counts the task texts that nothing matches.
+    Raises UserError for an unknown selector or unit, an empty pool or task, items that are not strings, k < 1, and a
+    task that shares no word with the pool.
     Paper: section 5.2, Table 8.
-    """
-    from helpers.select.rivals import SELECTORS
 
-    if selector not in SELECTORS:
-        raise UserError(f"selector {selector!r}: expected one of {', '.join(SELECTORS)}.")
-    for name, number in (("k", k), ("budget", 1 if budget is None else budget)):
-        if isinstance(number, bool) or int(number) != number or number < 1:
-            raise UserError(f"{name}={number!r}: expected a whole number of at least 1.")
-    task, domain = _strings(task_texts, "task_texts"), _strings(domain_sentences, "domain_sentences")
+    >>> chosen = select_text(["the kinase binds"], ["a film plot", "one kinase domain", "it binds"], "tfidf", k=2)
+    >>> chosen.texts, chosen.summary["without_match"]
+    (['one kinase domain', 'it binds'], 0)
+    """
+    for what, name, valid in (("selector", selector, SELECTORS), ("unit", unit, UNITS)):
+        if name not in valid:
+            raise UserError(f"{what} {name!r}: expected one of {', '.join(valid)}.{nearest(name, valid)}")
+    whole(k, "k")
+    task, domain = _some(task_texts, "task_texts"), _some(domain_sentences, "domain_sentences")
     with Meter() as meter:
-        kept, dropped = _usable(domain, _strings(exclude, "exclude", empty=True))
+        kept, dropped = _usable(domain, list(checked(exclude, "exclude")))
         pool = [domain[row] for row in kept]
+        words = np.array([len(text.split()) for text in pool])
+        if budget is not None:
+            budget = Budget(whole(budget, "budget"), words if unit == "words" else np.ones_like(words))
         found = SELECTORS[selector](task, pool, k, seed, budget=budget, model=model, log=log, **options)
+        notes = dict(found.notes)
+        if found.indices is not None:
+            notes["without_match"] = int((found.indices < 0).all(axis=1).sum())
+            if notes["without_match"] == len(task):
+                raise UserError(f"{selector}: no task text is similar to any of {len(pool)} domain_sentences.")
         places, scores = found.choose(k, budget)
     order = np.argsort(places, kind="stable")
     places, scores = places[order], scores[order]
@@ -78,12 +96,12 @@ def select_text(
     return Selection(
         texts, kept[places], scores.astype(np.float32), meter.seconds,
         summary=dict(
-            selector=selector, k=k, seed=seed, budget=budget, task_texts=len(task), pool=len(pool), **dropped,
-            selected=len(texts), words=sum(len(text.split()) for text in texts),
+            selector=selector, k=k, seed=seed, budget=budget and budget.amount, unit=unit, task_texts=len(task),
+            pool=len(pool), **dropped, selected=len(texts), words=int(words[places].sum()),
             bytes=sum(len(text.encode()) + 1 for text in texts), seconds=meter.seconds,
-            peak_memory_mb=meter.peak_mb, grown_memory_mb=meter.grown_mb, **found.notes,
+            peak_memory_mb=meter.peak_mb, grown_memory_mb=meter.grown_mb, **notes,
         ),
-        neighbour_indices=None if found.indices is None else kept[found.indices],
+        neighbour_indices=None if found.indices is None else np.where(found.indices < 0, -1, kept[found.indices]),
         neighbour_similarities=found.similarities if found.indices is not None else None,
         model=found.model,
     )  # fmt: skip
@@ -97,16 +115,11 @@ def join_with_task(selected: Sequence[str], task_texts: Sequence[str]) -> list[s
     return list(dict.fromkeys([*task_texts, *selected]))
 
 
-def _strings(texts: Iterable[str], what: str, empty: bool = False) -> list[str]:
-    if isinstance(texts, str):
-        raise UserError(f"{what}: found one string; expected a list of strings.")
-    texts = list(texts)
-    for row, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise UserError(f"{what}, item {row}: expected a string, found {type(text).__name__}.")
-    if not texts and not empty:
+def _some(texts: Iterable[str], what: str) -> list[str]:
+    found = list(checked(texts, what))
+    if not found:
         raise UserError(f"{what}: found none; expected at least one text.")
-    return texts
+    return found
 
 
 def _usable(domain: list[str], held: list[str]) -> tuple[np.ndarray, dict]:
@@ -115,50 +128,7 @@ def _usable(domain: list[str], held: list[str]) -> tuple[np.ndarray, dict]:
     for row, text in enumerate(domain):
         first.setdefault(text, row)
     rows = np.fromiter(first.values(), np.int64, len(first))
-    leaking = holds_any(list(first), held)
+    leaking = repeats(list(first), held)
     if leaking.all():
         raise UserError(f"domain_sentences: all {len(rows)} repeat dev or test text; nothing is left to select.")
     return rows[~leaking], dict(repeats_dropped=len(domain) - len(rows), excluded=int(leaking.sum()))
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a selector found: either neighbours per query, or one ranking of (part of) the pool.
-
-    indices, similarities [q, width]: best first; width is k, or more where a budget asked for it.
-    ranking, scores: pool rows in order of preference. notes: further fields of the summary.
-    """
-
-    indices: np.ndarray | None = None
-    similarities: np.ndarray | None = None
-    ranking: np.ndarray | None = None
-    scores: np.ndarray | None = None
-    notes: dict = field(default_factory=dict)
-    model: object = None
-
-    def choose(self, k: int, budget: int | None) -> tuple[np.ndarray, np.ndarray]:
-        """Distinct pool rows and their best scores."""
-        if self.ranking is not None:
-            return self.ranking[:budget], self.scores[:budget]
-        indices = self.indices if budget else self.indices[:, :k]
-        # Rank by rank, nearest first within a rank: the order in which a budget is spent.
-        ranks = np.broadcast_to(np.arange(indices.shape[1]), indices.shape).ravel()
-        flat, scores = indices.ravel(), self.similarities[:, : indices.shape[1]].ravel()
-        order = np.lexsort((flat, -scores, ranks))
-        order = order[flat[order] >= 0]
-        rows, first = np.unique(flat[order], return_index=True)
-        chosen = np.argsort(first, kind="stable")[:budget]
-        best = np.full(int(flat.max()) + 1, -np.inf)
-        np.maximum.at(best, flat[order], np.nan_to_num(scores[order], nan=-np.inf))
-        values = best[rows[chosen]]
-        return rows[chosen], np.where(np.isfinite(values), values, np.nan)
-
-
-def deepen(search: Callable[[int], tuple[np.ndarray, np.ndarray]], k: int, budget: int | None, pool: int):
-    """Neighbours from `search(width)`: width k, or as wide as `budget` distinct pool rows need."""
-    width = k if budget is None else 2 * k
-    while True:
-        indices, similarities = search(min(width, pool))
-        if budget is None or width >= pool or len(np.unique(indices[indices >= 0])) >= min(budget, pool):
-            return indices, similarities
-        width *= 2

@@ -10,12 +10,12 @@ import numpy as np
 from scipy import sparse
 
 from helpers.errors import UserError
-from helpers.select.neighbours import neighbours
+from helpers.select.found import Budget, Found, by_query
+from helpers.select.nearest import neighbours
 from helpers.select.ngrams import bigram_entropy, feature_log_ratio
-from helpers.select.pool import Found, deepen
 from helpers.select.words import (
-    ANY_WORD,
-    CONTENT_WORD,
+    any_words,
+    content_words,
     count_rows,
     inverse_document_frequency,
     stop_words,
@@ -24,26 +24,27 @@ from helpers.select.words import (
 )
 
 
-def vampire(task, pool, k, seed, *, budget, model, log, config=None, backend="exact", **changes) -> Found:
+def vampire(task, pool, k, seed, *, budget, model, log, config=None, **changes) -> Found:
     """The paper's: cosine neighbours of VAMPIRE embeddings; fitted on the pool and the task unless given."""
     from helpers.select.vampire import MENDED, Vampire
 
+    _share_words(task, pool, content_words)
     if model is None:
         model = Vampire.fit([*pool, *task], MENDED if config is None else config, seed=seed, log=log, **changes)
     elif config is not None or changes:
         raise UserError("select_text: a fitted model and settings to fit one were both given; give one of them.")
     queries, vectors = model.embed(task), model.embed(pool)
-    indices, similarities = deepen(
-        lambda width: neighbours(queries, vectors, width, backend=backend), k, budget, len(pool)
-    )
-    return Found(indices, similarities, model=model, notes=dict(vampire_epochs=len(model.history)))
+    return by_query(
+        lambda width: neighbours(queries, vectors, width), k, budget, len(pool), model=model,
+        notes=dict(vampire_epochs=len(model.history)),
+    )  # fmt: skip
 
 
 def random(task, pool, k, seed, *, budget, model, log) -> Found:
     """RAND of the paper: k pool sentences drawn for each task text, independently of it."""
     draw = np.random.default_rng([seed, 2])
     if budget is not None:
-        chosen = draw.permutation(len(pool))[:budget]
+        chosen = draw.permutation(len(pool))
     else:
         width = min(k, len(pool))
         chosen = np.unique(np.stack([draw.choice(len(pool), width, replace=False) for _ in task]))
@@ -77,9 +78,10 @@ def moore_lewis(task, pool, k, seed, *, budget, model, log) -> Found:
     vocabulary are one unknown word to both.
     """
     draw = np.random.default_rng([seed, 3])
+    _share_words(task, pool, any_words)
     numbers: dict[str, int] = {}
-    task_tokens = tokenize(task, ANY_WORD, numbers=numbers)
-    pool_tokens = tokenize(pool, ANY_WORD, numbers=numbers, grow=False, unknown=len(numbers))
+    task_tokens = tokenize(task, any_words, numbers=numbers)
+    pool_tokens = tokenize(pool, any_words, numbers=numbers, grow=False, unknown=len(numbers))
     order = draw.permutation(len(pool))
     count = max(1, int(np.searchsorted(np.cumsum(pool_tokens.lengths[order]), len(task_tokens.ids))) + 1)
     words = len(numbers) + 1
@@ -91,23 +93,19 @@ def moore_lewis(task, pool, k, seed, *, budget, model, log) -> Found:
 def dsir(task, pool, k, seed, *, budget, model, log, buckets: int = 10_000) -> Found:
     """Data selection by importance resampling (Xie et al. 2023): hashed words and word pairs, Gumbel top-k."""
     draw = np.random.default_rng([seed, 4])
+    _share_words(task, pool, any_words)
     weight = feature_log_ratio(pool, task, buckets)
     return _ranked(weight + draw.gumbel(size=len(weight)), k * len(task), budget, scores=weight)
 
 
-def embedding(
-    task, pool, k, seed, *, budget, model, log, max_length: int = 128, batch_size: int = 64, backend="exact"
-) -> Found:
+def embedding(task, pool, k, seed, *, budget, model, log, max_length: int = 128, batch_size: int = 64) -> Found:
     """Cosine of the base model's last hidden states, mean over tokens; `model` is its folder or name."""
     if not model:
         raise UserError("selector 'embedding' needs the base model: pass model='its folder or name'.")
     from helpers.encoder.pooled import mean_pooled
 
     queries, vectors = (mean_pooled(texts, model, max_length, batch_size) for texts in (task, pool))
-    indices, similarities = deepen(
-        lambda width: neighbours(queries, vectors, width, backend=backend), k, budget, len(pool)
-    )
-    return Found(indices, similarities)
+    return by_query(lambda width: neighbours(queries, vectors, width), k, budget, len(pool))
 
 
 SELECTORS: dict[str, Callable[..., Found]] = {
@@ -116,22 +114,31 @@ SELECTORS: dict[str, Callable[..., Found]] = {
 }  # fmt: skip
 
 
+def _share_words(task: list[str], pool: list[str], words: Callable[[str], list[str]]) -> None:
+    """Refuse a pool in which no word of the task occurs: every choice from it is as good as any other."""
+    known = {word for text in task for word in words(text)} - stop_words()
+    if not any(word in known for text in pool for word in words(text)):
+        raise UserError(
+            f"domain_sentences: none of {len(pool)} holds a word of the {len(task)} task texts, stop words aside; "
+            "give text in the task's language and subject, or selector='random'."
+        )
+
+
 def _counts(pool, task) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
     """Content-word counts of the pool and, over the pool's words, of the task."""
+    _share_words(task, pool, content_words)
     numbers: dict[str, int] = {}
-    pool_tokens = tokenize(pool, CONTENT_WORD, stop=stop_words(), numbers=numbers)
-    task_tokens = tokenize(task, CONTENT_WORD, numbers=numbers, grow=False)
-    if not numbers:
-        raise UserError("domain_sentences: no word of 3 to 30 letters in any of them; nothing to compare by.")
+    pool_tokens = tokenize(pool, content_words, stop=stop_words(), numbers=numbers)
+    task_tokens = tokenize(task, content_words, numbers=numbers, grow=False)
     return count_rows(pool_tokens, len(numbers)), count_rows(task_tokens, len(numbers))
 
 
-def _sparse_neighbours(queries: sparse.csr_matrix, pool: sparse.csr_matrix, k: int, budget: int | None) -> Found:
-    """Neighbours by the dot product of non-negative sparse rows; texts that share no word follow by index."""
+def _sparse_neighbours(queries: sparse.csr_matrix, pool: sparse.csr_matrix, k: int, budget: Budget | None) -> Found:
+    """Neighbours by the dot product of non-negative sparse rows; of equals those of lowest index."""
     transposed = pool.T.tocsr()
 
     def search(width: int):
-        indices = np.empty((queries.shape[0], width), np.int64)
+        indices = np.zeros((queries.shape[0], width), np.int64)
         scores = np.zeros((queries.shape[0], width), np.float32)
         for row in range(queries.shape[0]):
             first, last = queries.indptr[row], queries.indptr[row + 1]
@@ -140,18 +147,18 @@ def _sparse_neighbours(queries: sparse.csr_matrix, pool: sparse.csr_matrix, k: i
                 a, b = transposed.indptr[word], transposed.indptr[word + 1]
                 total[transposed.indices[a:b]] += value * transposed.data[a:b]
             touched = np.flatnonzero(total)
-            if len(touched) < width:  # fill up with the first texts that share no word
-                touched = np.sort(np.concatenate([touched, np.flatnonzero(total == 0)[: width - len(touched)]]))
-            places, scores[row] = _largest(total[touched], width)
-            indices[row] = touched[places]
+            places, best = _largest(total[touched], width)
+            indices[row, : len(places)], scores[row, : len(places)] = touched[places], best
         return indices, scores
 
-    return Found(*deepen(search, k, budget, pool.shape[0]))
+    return by_query(search, k, budget, pool.shape[0])
 
 
 def _largest(values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Places and values of the k largest, largest first, of equals those of lowest index."""
     k = min(k, len(values))
+    if not k:
+        return np.zeros(0, np.int64), values[:0]
     border = np.partition(values, len(values) - k)[len(values) - k]
     above = np.flatnonzero(values > border)
     places = np.concatenate([above, np.flatnonzero(values == border)[: k - len(above)]])
@@ -159,6 +166,6 @@ def _largest(values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     return places, values[places]
 
 
-def _ranked(preference: np.ndarray, natural: int, budget: int | None, scores: np.ndarray | None = None) -> Found:
-    ranking, _ = _largest(preference, natural if budget is None else budget)
+def _ranked(preference: np.ndarray, natural: int, budget: Budget | None, scores: np.ndarray | None = None) -> Found:
+    ranking, _ = _largest(preference, natural if budget is None else len(preference))
     return Found(ranking=ranking, scores=(preference if scores is None else scores)[ranking])

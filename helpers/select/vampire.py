@@ -10,9 +10,7 @@ the batch is B mean(theta) and its variance B cov(theta) B', so it folds into th
 `QUIRKS` in vampire_config lists what the public code does differently and why the default does not.
 """
 
-import json
 import math
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -26,6 +24,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from helpers.errors import UserError
+from helpers.files import aside, read_json, write_json
 from helpers.select.coherence import mean_npmi
 from helpers.select.vampire_config import FAITHFUL, MENDED, QUIRKS, VampireConfig
 from helpers.select.words import Vocabulary, batches
@@ -317,18 +316,14 @@ def save_vampire(model: Vampire, folder: str | Path) -> Path:
     from safetensors.torch import save_file
 
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: value.contiguous() for name, value in model.network.state_dict().items()}
     tensors["idf"] = torch.from_numpy(model.vocabulary.idf)
     described = {"config": asdict(model.config), "words": model.vocabulary.words}
-    aside = folder / f".writing.{os.getpid()}"
-    for name, write in (
-        ("vampire.safetensors", lambda path: save_file(tensors, path)),
-        ("history.csv", lambda path: model.history.to_csv(path, index=False)),
-        ("vampire.json", lambda path: path.write_text(json.dumps(described, ensure_ascii=False), encoding="utf-8")),
-    ):
-        write(aside)
-        os.replace(aside, folder / name)
+    with aside(folder / "vampire.safetensors") as new:
+        save_file(tensors, new)
+    with aside(folder / "history.csv") as new:
+        model.history.to_csv(new, index=False)
+    write_json(folder / "vampire.json", described)
     return folder
 
 
@@ -338,7 +333,7 @@ def load_vampire(folder: str | Path) -> Vampire:
 
     folder = Path(folder)
     try:
-        described = json.loads((folder / "vampire.json").read_text(encoding="utf-8"))
+        described = read_json(folder / "vampire.json")
         tensors = load_file(folder / "vampire.safetensors")
         history = pd.read_csv(folder / "history.csv")
     except (OSError, ValueError) as error:

@@ -19,7 +19,8 @@ def neighbours_table(
     """The k nearest domain sentences of a few task texts.
 
     task_texts, domain_sentences: as they were given to select_text. rows: which task texts.
-    Returns task_sentence, rank (1 is nearest), similarity, domain_sentence. Paper: Table 21.
+    Returns task_sentence, rank (1 is nearest), similarity, domain_sentence, fewer rows where fewer match.
+    Paper: Table 21.
     Raises UserError for a selection that was not made query by query.
     """
     if selection.neighbour_indices is None:
@@ -31,27 +32,21 @@ def neighbours_table(
         for rank, (index, similarity) in enumerate(
             zip(selection.neighbour_indices[row, :k], selection.neighbour_similarities[row, :k], strict=True)
         )
+        if index >= 0
     ]
     return pd.DataFrame(found, columns=["task_sentence", "rank", "similarity", "domain_sentence"])
 
 
-def map_2d(vectors: np.ndarray, method: str = "pca", seed: int = 0) -> np.ndarray:
-    """Two coordinates for each vector, from directions alone (rows scaled to length 1): [n, 2] float64.
+def map_2d(vectors: np.ndarray) -> np.ndarray:
+    """Two coordinates for each vector, from directions alone: the two main axes of rows scaled to length 1.
 
-    method: "pca" (two main axes; distances mean something) or "tsne" (neighbourhoods only; n >= 5, minutes for
-    more than a few thousand).
+    Returns [n, 2] float64, centred, the first axis the wider; distances mean something.
     """
+    from sklearn.decomposition import PCA
+
     vectors = np.asarray(vectors, np.float64)
     vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    if method == "pca":
-        from sklearn.decomposition import PCA
-
-        return PCA(2, svd_solver="full", random_state=seed).fit_transform(vectors)
-    if method == "tsne":
-        from sklearn.manifold import TSNE
-
-        return TSNE(perplexity=min(30, (len(vectors) - 1) / 3), init="pca", random_state=seed).fit_transform(vectors)
-    raise UserError(f"method {method!r}: expected 'pca' or 'tsne'.")
+    return PCA(2, svd_solver="full").fit_transform(vectors)
 
 
 def selection_overlap(selections: Mapping[str, Selection | Iterable[str]]) -> pd.DataFrame:

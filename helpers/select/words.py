@@ -1,7 +1,7 @@
 """Words as numbers: one pass over texts, sparse rows whose memory follows the words present."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -9,9 +9,20 @@ import numpy as np
 from scipy import sparse
 
 from helpers.errors import UserError
+from helpers.select.checks import checked
 
-CONTENT_WORD = re.compile(r"\b[^\d\W]{3,30}\b")
-ANY_WORD = re.compile(r"\w+")
+_CONTENT_WORD = re.compile(r"\b[^\d\W]{3,30}\b")
+_ANY_WORD = re.compile(r"\w+")
+
+
+def content_words(text: str) -> list[str]:
+    """Lower-cased words of 3 to 30 letters, as in the authors' preprocessing."""
+    return _CONTENT_WORD.findall(text.lower())
+
+
+def any_words(text: str) -> list[str]:
+    """Lower-cased words and numbers of any length."""
+    return _ANY_WORD.findall(text.lower())
 
 
 def stop_words() -> frozenset[str]:
@@ -49,24 +60,20 @@ class Tokens:
 
 
 def tokenize(
-    texts: Iterable[str], pattern: re.Pattern = CONTENT_WORD, *, stop: frozenset[str] = frozenset(),
+    texts: Iterable[str], words: Callable[[str], list[str]] = content_words, *, stop: frozenset[str] = frozenset(),
     numbers: dict[str, int] | None = None, grow: bool = True, unknown: int | None = None,
 ) -> Tokens:  # fmt: skip
-    """Lower-cased words of each text, numbered in order of first appearance.
+    """The words of each text, numbered in order of first appearance.
 
-    texts: any iterable, read once. pattern: what a word is. stop: words left out.
+    texts: any iterable, read once. words: the words of one text. stop: words left out.
     numbers: word -> number to go on from; new words are added to it, or where grow is False
     left out, or all numbered `unknown`.
     Raises UserError when an item is not a string.
     """
-    if isinstance(texts, str):
-        raise UserError("texts: found one string; expected a list (or another iterable) of strings.")
     numbers = {} if numbers is None else numbers
     parts, lengths, buffer = [], [], []
-    for row, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise UserError(f"text {row}: expected a string, found {type(text).__name__}; pass a list of strings.")
-        found = pattern.findall(text.lower())
+    for text in checked(texts):
+        found = words(text)
         if unknown is not None:
             found = [numbers.get(word, unknown) for word in found]
         elif not grow:

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.data import audit, exclude, leaked_rows, load_task, normalised
-from helpers.data.leaks import without_near_copies
+from helpers.data import audit, exclude, leaked_rows, load_task
+from helpers.data.leaks import repeats, without_near_copies
 from helpers.data.shingles import SHINGLE, Shingles, contained, holding
+from helpers.words import normalised
 
 WORDS = [f"word{n}" for n in range(400)]
 
@@ -144,3 +145,23 @@ def test_a_hundred_thousand_rows_take_seconds():
                      [(text, "a") for text in rows[90_000:] + rows[:100]])  # fmt: skip
     table = audit(task).set_index(["held", "against"])
     assert table.loc[("test", "train"), "exact"] == 100 and table.loc[("test", "train"), "near"] == 0
+
+
+def test_repeats_agrees_with_a_plain_reckoning():
+    draw = random.Random(5)
+    held = [" ".join(draw.choice("abc") for _ in range(draw.randint(1, 9))) for _ in range(40)]
+    texts = [" ".join(draw.choice("abc") for _ in range(draw.randint(1, 12))) for _ in range(400)]
+    runs = {tuple(text.split()[at : at + 5]) for text in held for at in range(len(text.split()) - 4)}
+
+    def plain(text):
+        words = text.split()
+        if len(words) < 5:
+            return text in held
+        mine = {tuple(words[at : at + 5]) for at in range(len(words) - 4)}
+        inside = any(len(other.split()) >= 5 and f" {other} " in f" {text} " for other in held)
+        return inside or mine <= runs
+
+    found = repeats(texts, held)
+    assert found.dtype == bool and 0 < found.sum() < len(texts)
+    assert found.tolist() == [plain(text) for text in texts]
+    assert repeats([], held).tolist() == [] and not repeats(texts, []).any()

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.data import normalised, sentences, unique_sentences
+from helpers.data import sentences, unique_sentences
+from helpers.words import normalised
 
 
 @pytest.mark.parametrize(
@@ -32,7 +33,7 @@ def test_a_blank_line_ends_a_sentence_and_a_line_end_does_not():
 
 @given(st.text())
 def test_no_character_is_lost(text):
-    assert " ".join(sentences(text)).split() == text.split()
+    assert "".join("".join(sentences(text)).split()) == "".join(text.split())
 
 
 def test_unique_sentences_ignore_case_and_punctuation_and_keep_the_order():

@@ -7,16 +7,16 @@ import pandas as pd
 import pytest
 
 from helpers.errors import UserError
-from helpers.select import compare_selections, kl_reduction, map_2d, neighbours_table, select_text, selection_overlap
+from helpers.select import Selection, compare_selections, kl_reduction, map_2d, neighbours_table, selection_overlap
 from helpers.select.ngrams import bigram_entropy, feature_log_ratio, hashed_ngrams
 from helpers.select.views import word_cover
-from helpers.select.words import ANY_WORD, tokenize
+from helpers.select.words import any_words, tokenize
 
 
 def test_bigram_entropy_by_hand():
     numbers = {}
-    corpus = tokenize(["a b a b a c"], ANY_WORD, numbers=numbers)
-    texts = tokenize(["a b", "c a", ""], ANY_WORD, numbers=numbers)
+    corpus = tokenize(["a b a b a c"], any_words, numbers=numbers)
+    texts = tokenize(["a b", "c a", ""], any_words, numbers=numbers)
     single = {"a": 4 / 9, "b": 3 / 9, "c": 2 / 9}  # add-one over three words
     b_after_a = 0.5 * 2 / 3 + 0.5 * single["b"]
     wanted = [-(math.log2(single["a"]) + math.log2(b_after_a)) / 2,
@@ -45,25 +45,36 @@ def test_kl_reduction_is_positive_for_like_text_only(themes):
     assert kl_reduction(task, themes["money"][:100], pool, buckets=500) < 0
 
 
-@pytest.fixture(scope="module")
-def selections(themes):
-    pool = [text for texts in themes.values() for text in texts]
-    task = ["protein cell gene membrane", "market profit bank"]
-    return task, pool, {name: select_text(task, pool, name, k=4, budget=8) for name in ("tfidf", "random", "dsir")}
+def test_kl_reduction_by_hand():
+    # One word each: all 100 buckets at 1 of 101, the word's at 2; whatever is drawn from this pool is "film".
+    reduction = kl_reduction(["gene"], ["gene"], ["film"] * 3, buckets=100)
+    assert reduction == pytest.approx((2 - 1) / 101 * math.log(2))
+    assert kl_reduction(["gene"], ["film"], ["film"] * 3, buckets=100) == 0
 
 
-def test_neighbours_table_has_the_form_of_table_21(selections):
-    task, pool, chosen = selections
-    table = neighbours_table(task, pool, chosen["tfidf"], rows=(1,), k=3)
+def selection(texts, indices=None, similarities=None, **summary) -> Selection:
+    known = dict(selected=len(texts), words=sum(map(len, map(str.split, texts))), bytes=40, seconds=2.5)
+    return Selection(
+        texts, np.arange(len(texts)), np.ones(len(texts)), 2.5, known | dict(peak_memory_mb=300.0) | summary,
+        indices and np.array(indices), similarities and np.array(similarities),
+    )  # fmt: skip
+
+
+def test_neighbours_table_by_hand():
+    task, pool = ["gene one", "film two", "gene three"], ["a gene", "the film", "some genes"]
+    chosen = selection(pool, [[0, 2], [1, -1], [2, 0]], [[0.9, 0.5], [0.75, 0], [0.6, 0.25]])
+    table = neighbours_table(task, pool, chosen, rows=(2, 1), k=2)
     assert list(table.columns) == ["task_sentence", "rank", "similarity", "domain_sentence"]
-    assert table["rank"].tolist() == [1, 2, 3] and set(table.task_sentence) == {task[1]}
-    assert table.similarity.is_monotonic_decreasing and set(table.domain_sentence) <= set(pool)
-    with pytest.raises(UserError, match="no task text has neighbours"):
-        neighbours_table(task, pool, chosen["dsir"])
+    assert table.values.tolist() == [
+        ["gene three", 1, 0.6, "some genes"], ["gene three", 2, 0.25, "a gene"], ["film two", 1, 0.75, "the film"],
+    ]  # fmt: skip
+    assert neighbours_table(task, pool, chosen, k=1).domain_sentence.tolist() == ["a gene", "the film", "some genes"]
+    with pytest.raises(UserError, match="dsir: it ranks the pool as a whole, so no task text has neighbours"):
+        neighbours_table(task, pool, selection(pool, selector="dsir"))
 
 
 def test_overlap_of_selections_by_hand():
-    table = selection_overlap({"x": ["a", "b"], "y": ["b", "c"], "z": []})
+    table = selection_overlap({"x": selection(["a", "b"]), "y": ["b", "c"], "z": []})
     assert table.values.tolist() == [["x", "y", 1, 1 / 3], ["x", "z", 0, 0.0], ["y", "z", 0, 0.0]]
 
 
@@ -71,22 +82,19 @@ def test_word_cover_by_hand():
     assert word_cover(["gene cell"], ["gene gene film the", "cell"]) == 0.75
 
 
-def test_rivals_side_by_side(selections):
-    task, pool, chosen = selections
-    table = compare_selections(chosen, task, pool)
-    assert isinstance(table, pd.DataFrame) and table.name.tolist() == ["tfidf", "random", "dsir"]
-    assert set(table.selected) == {8}
-    row = table.set_index("name")
-    assert row.kl_reduction["tfidf"] > row.kl_reduction["random"] and row.word_cover["tfidf"] == 1
+def test_rivals_side_by_side_by_hand():
+    rivals = {"near": selection(["gene"], bytes=5), "far": selection(["film"], peak_memory_mb=7.0)}
+    table = compare_selections(rivals, iter(["gene"]), iter(["film"] * 3))
+    wanted = pd.DataFrame(
+        [["near", 1, 1, 5, 1.0, math.log(2) / 10_001, 2.5, 300.0], ["far", 1, 1, 40, 0.0, 0.0, 2.5, 7.0]],
+        columns="name selected words bytes word_cover kl_reduction seconds peak_memory_mb".split(),
+    )
+    pd.testing.assert_frame_equal(table, wanted)
 
 
-@pytest.mark.parametrize("method", ["pca", "tsne"])
-def test_map_keeps_clusters_apart(method):
-    draw = np.random.default_rng(0)
-    vectors = np.concatenate([draw.normal(size=(20, 5)) * 0.05 + np.eye(5)[i] for i in (0, 1)]) * 7
-    points = map_2d(vectors, method)
-    assert points.shape == (40, 2)
-    spread = max(points[:20].std(0).max(), points[20:].std(0).max())
-    assert np.linalg.norm(points[:20].mean(0) - points[20:].mean(0)) > 2 * spread
-    with pytest.raises(UserError, match="expected 'pca' or 'tsne'"):
-        map_2d(vectors, "umap")
+def test_map_by_hand_shows_directions_on_the_two_widest_axes():
+    x, y = np.array([0, 1.0, 0]), np.array([0, 0, 1.0])
+    points = map_2d([2 * x, 7 * x, -x, -3 * x, y, -9 * y, 0 * x])
+    sign = np.sign([points[0, 0], points[4, 1]])
+    wanted = [[1, 0], [1, 0], [-1, 0], [-1, 0], [0, 1], [0, -1], [0, 0]]
+    np.testing.assert_allclose(points * sign, wanted, atol=1e-12)

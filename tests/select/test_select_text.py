@@ -5,9 +5,12 @@ import sys
 
 import numpy as np
 import pytest
+import torch
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
 from helpers.errors import UserError
 from helpers.select import MENDED, SELECTORS, Vampire, join_with_task, select_text
+from helpers.select.found import Budget, Found
 from tests.select.conftest import THEMES, themed
 
 FAST = dict(units=16, topics=16, batch_size=32, epochs=6)
@@ -27,6 +30,12 @@ def planted(themes):
 def by_vampire(planted):
     task, pool, _ = planted
     return select_text(task, pool, "vampire", k=10, seed=1, **FAST)
+
+
+def reachable(selector, task, pool) -> list[str]:
+    """What a budget without end selects: all but what shares no content word with any text of the task."""
+    known = {word for text in task for word in text.split()} - ENGLISH_STOP_WORDS
+    return [text for text in pool if selector not in ("tfidf", "bm25") or known & set(text.split())]
 
 
 def share_of(selection, own) -> float:
@@ -53,7 +62,7 @@ def test_random_does_not(planted):
 def test_budget_repeats_and_indices(planted, by_vampire, selector):
     task, pool, _ = planted
     model = by_vampire.model if selector == "vampire" else None
-    for budget, size in ((37, 37), (10_000, len(pool))):
+    for budget, size in ((37, 37), (10_000, len(reachable(selector, task, pool)))):
         chosen = select_text(task, pool, selector, k=3, seed=2, budget=budget, model=model)
         assert len(chosen) == len(set(chosen.texts)) == size == chosen.summary["selected"]
         assert chosen.texts == [pool[i] for i in chosen.indices] and (np.diff(chosen.indices) > 0).all()
@@ -94,9 +103,31 @@ def test_dev_and_test_text_is_never_selected(planted, selector):
     held = [pool[3].upper() + "!", " ".join(pool[8].split()[1:7]), "before it " + pool[11] + " and after it"]
     options = FAST if selector == "vampire" else {}
     chosen = select_text(task, pool, selector, budget=10_000, exclude=held, **options)
-    assert chosen.summary["excluded"] == 3 and len(chosen) == len(pool) - 3
-    assert not {pool[3], pool[8], pool[11]} & set(chosen.texts)
-    assert not {3, 8, 11} & set(chosen.indices)
+    assert chosen.summary["excluded"] == 3
+    assert chosen.texts == [
+        text for text in reachable(selector, task, pool) if text not in {pool[i] for i in (3, 8, 11)}
+    ]
+    assert [pool[i] for i in chosen.indices] == chosen.texts
+
+
+@pytest.mark.parametrize(
+    "text, repeats",
+    [
+        ("the QUICK brown fox, jumps over the lazy dog near the river bank", True),  # case and punctuation
+        ("Once, the quick brown fox jumps over the lazy dog near the river bank; it did.", True),  # contains it
+        ("fox jumps over the lazy dog", True),  # is inside it
+        ("fox jumps over the lazy cat", False),
+        ("the lazy dog", False),  # too short to tell, unless equal
+        ("Too short!", True),
+        ("Much too short", False),
+        ("the quick brown fox jumps over the lazy dog near the sea", False),  # neither holds the other
+        ("x aaa bbb ccc ddd aaa bbb ccc ddd eee fff y", True),  # the second start is the real one
+    ],
+)
+def test_what_counts_as_a_repeat_of_held_text(text, repeats):
+    held = ["The quick brown fox jumps over the lazy dog near the river bank.", "Too short", "aaa bbb ccc ddd eee fff"]
+    chosen = select_text(["a task"], [text, "something else"], "random", k=2, exclude=held)
+    assert chosen.summary["excluded"] == repeats == (text not in chosen.texts)
 
 
 def test_repeats_in_the_pool_count_once():
@@ -112,13 +143,11 @@ def test_bm25_by_hand():
     # One query word, in two of three texts: idf = log(1 + 1.5 / 2.5); average length 2.
     chosen = select_text(["gene"], ["gene gene cell", "gene cell", "film"], "bm25", k=3)
     idf = np.log(1 + (3 - 2 + 0.5) / (2 + 0.5))
-    wanted = [2 * 2.2 / (2 + 1.2 * (0.25 + 0.75 * 3 / 2)) * idf, 1 * 2.2 / (1 + 1.2) * idf, 0]
+    wanted = [2 * 2.2 / (2 + 1.2 * (0.25 + 0.75 * 3 / 2)) * idf, 1 * 2.2 / (1 + 1.2) * idf]  # never the film
     np.testing.assert_allclose(chosen.similarities, wanted, rtol=1e-5)
 
 
 def test_tfidf_equals_scikit_learn(planted):
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
     task, pool, _ = planted
     vectors = TfidfVectorizer(token_pattern=r"\b[^\d\W]{3,30}\b", stop_words="english").fit(pool)
     similarity = (vectors.transform(task) @ vectors.transform(pool).T).toarray()
@@ -126,9 +155,68 @@ def test_tfidf_equals_scikit_learn(planted):
     np.testing.assert_allclose(chosen.neighbour_similarities, -np.sort(-similarity, axis=1)[:, :8], atol=1e-5)
 
 
-def test_texts_that_share_no_word_follow_by_index():
-    chosen = select_text(["gene"], ["film", "gene", "plot", "scene"], "tfidf", k=3)
-    assert chosen.neighbour_indices.tolist() == [[1, 0, 2]]
+def test_texts_at_similarity_zero_are_never_selected():
+    task, pool = ["gene", "opera", "gene gene"], ["film", "gene", "plot gene", "scene"]
+    for selector in ("tfidf", "bm25"):
+        for options in ({}, {"budget": 4}):
+            chosen = select_text(task, pool, selector, k=3, **options)
+            assert chosen.texts == ["gene", "plot gene"] and (chosen.similarities > 0).all()
+            assert chosen.summary["without_match"] == 1 and chosen.summary["selected"] == 2
+    assert select_text(task, pool, "tfidf", k=3).neighbour_indices.tolist() == [[1, 2, -1], [-1] * 3, [1, 2, -1]]
+
+
+def test_vectors_of_zero_match_nothing(by_vampire, planted):
+    task, pool, _ = planted
+    model = by_vampire.model
+    chosen = select_text([task[0], "xylophone"], ["xylophone", *pool], "vampire", k=4, model=model)
+    assert chosen.summary["without_match"] == 1 and len(chosen) == 4 and "xylophone" not in chosen.texts
+    assert (chosen.neighbour_indices[1] == -1).all()
+
+
+@pytest.mark.parametrize("selector", ["vampire", *LEXICAL])
+@pytest.mark.parametrize(
+    "task, pool",
+    [
+        (["the gene"], ["the film and the plot", "a scene"]),  # stop words only
+        (["昨日は雨が降った。"], ["今日は晴れです。", "明日は雪でしょう。"]),
+        (["... 42"], ["a film"]),
+        (["gene"], ["!!!", "???"]),
+    ],
+)
+def test_task_that_shares_no_word_with_the_pool_is_refused(selector, task, pool):
+    with pytest.raises(UserError, match=f"none of {len(pool)} holds a word of the 1 task texts") as raised:
+        select_text(task, pool, selector, k=1)
+    assert "\n" not in str(raised.value)
+
+
+def test_embeddings_without_a_direction_are_refused(monkeypatch):
+    monkeypatch.setattr("helpers.encoder.pooled.mean_pooled", lambda texts, *_: np.zeros((len(texts), 3)))
+    with pytest.raises(UserError, match="embedding: no task text is similar to any of 2 domain_sentences"):
+        select_text(["a"], ["b", "c"], "embedding", model="mini")
+
+
+@pytest.mark.parametrize("selector", [name for name in SELECTORS if name != "embedding"])
+def test_budget_in_words_is_reached_within_one_sentence(planted, by_vampire, selector):
+    task, pool, _ = planted
+    pool = [text if i % 2 else text + " and by on" for i, text in enumerate(pool)]  # 9 or 12 words
+    model = by_vampire.model if selector == "vampire" else None
+    by_words = select_text(task, pool, selector, k=1, budget=500, unit="words", model=model)
+    assert 500 <= by_words.summary["words"] == sum(len(text.split()) for text in by_words.texts) < 512
+    # The order is the selector's own: as many sentences by count are the same sentences.
+    same = select_text(task, pool, selector, k=1, budget=len(by_words), model=model)
+    assert same.texts == by_words.texts
+    everything = select_text(task, pool, selector, k=1, budget=10**6, unit="words", model=model)
+    assert everything.texts == reachable(selector, task, pool)
+
+
+def test_budget_spends_rank_by_rank():
+    found = Found(np.array([[0, 2, 4], [1, 3, -1]]), np.array([[0.5, 0.4, 0.3], [0.9, 0.8, 0]]))
+    ones, words = np.ones(5, int), np.array([4, 3, 2, 1, 7])
+    rows, best = found.choose(3, Budget(3, ones))
+    assert rows.tolist() == [1, 0, 3] and best.tolist() == [0.9, 0.5, 0.8]
+    for amount, wanted in ((1, [1]), (3, [1]), (4, [1, 0]), (7, [1, 0]), (8, [1, 0, 3]), (99, [1, 0, 3, 2, 4])):
+        assert found.choose(3, Budget(amount, words))[0].tolist() == wanted
+    assert sorted(found.choose(1, None)[0]) == [0, 1]
 
 
 def test_embedding_selector_uses_the_given_model(tmp_path, planted):
@@ -140,21 +228,40 @@ def test_embedding_selector_uses_the_given_model(tmp_path, planted):
                                      num_attention_heads=2, intermediate_size=16)  # fmt: skip
     transformers.BertModel(config).save_pretrained(tmp_path)
     task, pool, _ = planted
-    chosen = select_text(task, pool[:30], "embedding", k=1, model=str(tmp_path))
-    assert 1 <= len(chosen) <= 20 and np.isfinite(chosen.similarities).all()
-    itself = select_text([pool[4]], pool[:30], "embedding", k=1, model=str(tmp_path))
-    assert itself.texts == [pool[4]] and itself.similarities[0] == pytest.approx(1, abs=1e-5)
+    model, tokenizer = (
+        transformers.BertModel.from_pretrained(tmp_path).eval(),
+        transformers.BertTokenizer(str(tmp_path / "vocab.txt")),
+    )
+
+    def mean_hidden(text):
+        with torch.no_grad():
+            return model(**tokenizer(text, return_tensors="pt")).last_hidden_state[0].mean(0).numpy()
+
+    vectors = [np.stack([mean_hidden(text) for text in texts]) for texts in (task, pool[:30])]
+    queries, others = (each / np.linalg.norm(each, axis=1, keepdims=True) for each in vectors)
+    cosine = queries @ others.T
+    chosen = select_text(task, pool[:30], "embedding", k=2, model=str(tmp_path))
+    np.testing.assert_allclose(chosen.neighbour_similarities, -np.sort(-cosine, axis=1)[:, :2], atol=1e-5)
+    found = np.take_along_axis(cosine, chosen.neighbour_indices, axis=1)
+    np.testing.assert_allclose(found, chosen.neighbour_similarities, atol=1e-5)
 
 
 @pytest.mark.parametrize(
     "arguments, options, words",
     [
         ((["a"], ["b"], "magic"), {}, "expected one of vampire"),
+        ((["a"], ["b"], "tfdif"), {}, "Did you mean tfidf"),
+        ((["a"], ["b"], "random"), {"budget": 3, "unit": "tokens"}, "unit 'tokens': expected one of sentences, words"),
         (("a string", ["b"], "random"), {}, "found one string"),
         ((["a"], [], "random"), {}, "domain_sentences: found none"),
-        (([1], ["b"], "random"), {}, "task_texts, item 0"),
+        (([1], ["b"], "random"), {}, "task_texts, item 1: found int"),
         ((["a"], ["b"], "random", 0), {}, "k=0"),
+        ((["a"], ["b"], "random", 2.0), {}, "k=2.0"),
         ((["a"], ["b"], "random"), {"budget": 0}, "budget=0"),
+        ((["a"], ["b"], "random"), {"budget": "9"}, "budget='9'"),
+        ((["a"], ["b", "c\udc80"], "random"), {}, "domain_sentences, item 2: character 2"),
+        ((["a"], ["b"], "random"), {"exclude": "held"}, "exclude: found one string"),
+        ((["a"], ["b"], "random"), {"exclude": [None]}, "exclude, item 1: found None"),
         ((["a"], ["some held out text here"], "random"), {"exclude": ["some held out text here"]}, "nothing is left"),
         ((["a"], ["b"], "embedding"), {}, "needs the base model"),
     ],
@@ -162,11 +269,6 @@ def test_embedding_selector_uses_the_given_model(tmp_path, planted):
 def test_bad_input_is_named(arguments, options, words):
     with pytest.raises(UserError, match=words):
         select_text(*arguments, **options)
-
-
-def test_summary_measures_time_and_memory(by_vampire):
-    assert 0 < by_vampire.seconds == by_vampire.summary["seconds"] < 60
-    assert by_vampire.summary["peak_memory_mb"] > by_vampire.summary["grown_memory_mb"] >= 0
 
 
 def test_looking_at_the_package_loads_no_torch():

@@ -194,7 +194,7 @@ def test_topics_and_neighbours_follow_the_themes(fitted, themes):
     theme_of = {word: theme for theme, words in THEMES.items() for word in words}
     purity = [max(map([theme_of.get(word) for word in topic].count, THEMES)) / 5 for topic in fitted.topics(5)]
     assert np.mean(purity) > 0.6
-    from helpers.select.neighbours import neighbours
+    from helpers.select import neighbours
 
     pool = [(theme, text) for theme, texts in themes.items() for text in texts]
     for theme in THEMES:

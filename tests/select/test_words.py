@@ -1,11 +1,13 @@
 """Sparse rows against scikit-learn's."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from helpers.errors import UserError
-from helpers.select.words import ANY_WORD, Vocabulary, count_rows, tokenize
+from helpers.select.checks import checked, whole
+from helpers.select.words import Vocabulary, any_words, count_rows, tokenize
 
 TEXTS = ["The mouse genome, the MOUSE protein.", "", "a an it 123 x9 ok", "Protein binding sites bind protein",
          "genome-wide study of mouse binding été"]  # fmt: skip
@@ -32,14 +34,41 @@ def test_no_word_at_all_is_said():
 
 
 def test_tokens_take_and_count():
-    tokens = tokenize(["b a b", "", "c"], ANY_WORD)
+    tokens = tokenize(["b a b", "", "c"], any_words)
     assert tokens.words == ["b", "a", "c"] and tokens.ids.tolist() == [0, 1, 0, 2]
     assert count_rows(tokens).toarray().tolist() == [[2, 1, 0], [0, 0, 0], [0, 0, 1]]
     part = tokens.take(np.array([0, 2]))
     assert part.ids.tolist() == [0, 1, 0, 2] and part.starts.tolist() == [0, 3, 4]
 
 
-@pytest.mark.parametrize("texts", ["one string", ["fine", 3]])
-def test_what_is_not_a_list_of_strings_is_refused(texts):
-    with pytest.raises(UserError, match="expected a"):
-        tokenize(texts)
+@pytest.mark.parametrize(
+    "texts, found",
+    [("one string", "one string"), (b"bytes", "bytes"), (None, "None"), ({"text": ["a"]}, "dict"), (3, "int"),
+     (pd.DataFrame({"text": ["a"]}), "DataFrame")],
+)  # fmt: skip
+def test_what_is_no_list_of_texts_is_refused(texts, found):
+    with pytest.raises(UserError, match=f"^task: found {found}; expected a list"):
+        list(checked(texts, "task"))
+
+
+@pytest.mark.parametrize(
+    "item, found",
+    [(None, "found None"), (float("nan"), "found NaN"), ({"text": "a"}, "found dict"), (b"a", "found bytes"),
+     (["a"], "found list"), ("wor\ud83dd", "character 4 is half of a pair")],
+)  # fmt: skip
+def test_an_item_that_is_no_text_is_named_by_its_number(item, found):
+    with pytest.raises(UserError, match=f"^texts, item 2: {found}") as raised:
+        tokenize(iter(["fine", item, "fine"]))
+    assert "\n" not in str(raised.value)
+
+
+def test_texts_are_checked_as_they_come():
+    texts = checked(iter(["one", "zwölf", "\U0001f600", 4]))
+    assert [next(texts) for _ in range(3)] == ["one", "zwölf", "\U0001f600"]
+
+
+@pytest.mark.parametrize("number", [0, -1, 2.0, True, "3", None, float("nan"), np.float64(2)])
+def test_what_is_no_whole_number_is_refused(number):
+    with pytest.raises(UserError, match="^k=.*: expected a whole number of at least 1"):
+        whole(number, "k")
+    assert whole(np.int64(2), "k") == 2

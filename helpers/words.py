@@ -1,0 +1,186 @@
+"""How text becomes words, chosen from its script: spaces where a script has them, characters where it has none."""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+import regex
+
+from helpers.errors import UserError
+
+# Scripts without a space between words. Two of their characters count as one word: a Japanese or Chinese word has
+# 1.6 to 2 on average.
+_UNSPACED = "".join(rf"\p{{scx={script}}}" for script in "Hani Hira Kana Bopo Thai Laoo Khmr Mymr".split())
+_CHARACTER = rf"[[{_UNSPACED}]&&\p{{L}}]"
+_LETTER = rf"[[\p{{L}}\p{{N}}]--{_CHARACTER}]"
+_IN_WORD = rf"[[\p{{L}}\p{{M}}\p{{N}}]--{_CHARACTER}]"
+_ANY = regex.compile(rf"(?V1){_CHARACTER}")
+_ONE = regex.compile(rf"(?V1){_CHARACTER}\p{{M}}*")
+_UNIT = regex.compile(rf"(?V1){_CHARACTER}\p{{M}}*|{_LETTER}{_IN_WORD}*")
+# A run without spaces, a word of two letters or more, or one letter of a script in which that can be a word.
+_RUN = regex.compile(
+    rf"(?V1)(?P<run>(?:{_CHARACTER}\p{{M}}*)+)|[{_LETTER}_][{_IN_WORD}_]+|[\p{{L}}--[\p{{Latin}}\p{{Greek}}\p{{Common}}]]"
+)
+_PLAIN = re.compile(r"\b\w\w+\b")  # scikit-learn's own
+_GAP = re.compile(r"[\W_]+")
+_IGNORED = regex.compile(r"[\p{Cf}\p{DI}]")
+_MARKED = regex.compile(rf"(?V1)[\p{{Cf}}\p{{DI}}\p{{M}}\uFF00-\uFFEF{_UNSPACED}]")
+_KANA = regex.compile(r"[\p{Hira}\p{Kana}]")
+_LONGEST = 5000  # characters given to a segmenter at once; SudachiPy takes 49,149 bytes
+WORDS, PAIRS = "words", "character pairs"
+
+
+def clean(text: str) -> str:
+    """Lower case, NFKC, without format characters: what a reader cannot tell apart becomes equal.
+
+    >>> clean("Co\u00adoperate with ﬁre, cafe\u0301")
+    'cooperate with fire, café'
+    """
+    if text.isascii():
+        return text.lower()
+    return _IGNORED.sub("", unicodedata.normalize("NFKC", text)).lower()
+
+
+def normalised(text: str) -> str:
+    """Lower-case words and numbers, one space between: texts that differ in no more count as the same.
+
+    In scripts without spaces every character stands alone. A text without any letter or digit gives "".
+
+    >>> normalised(" The  <<Dose>>, of IL_2!"), normalised("東京へ行く。")
+    ('the dose of il 2', '東 京 へ 行 く')
+    """
+    if text.isascii():
+        return _GAP.sub(" ", text.lower()).strip()
+    return " ".join(_UNIT.findall(clean(text)))
+
+
+def has_unspaced(text: str) -> bool:
+    """Whether a text has characters of a script without spaces between words."""
+    return not text.isascii() and _ANY.search(text) is not None
+
+
+def length(text: str) -> int:
+    """Words in a normalised text, two characters of a script without spaces counted as one.
+
+    >>> length("the dose of il 2"), length(normalised("東京へ行く。"))
+    (5, 3)
+    """
+    units = text.count(" ") + 1 if text else 0
+    return units if text.isascii() else units - len(_ANY.findall(text)) // 2
+
+
+def is_unspaced(codes: np.ndarray) -> np.ndarray:
+    """Which code points belong to a script without spaces between words, as booleans."""
+    return _code_table()[codes]
+
+
+@lru_cache(maxsize=1)
+def _code_table() -> np.ndarray:
+    table = np.zeros(0x110000, bool)
+    every = "".join(map(chr, [*range(0xD800), *range(0xE000, 0x40000)]))  # beyond lie no letters
+    table[[ord(character) for character in _ANY.findall(every)]] = True
+    return table
+
+
+class Words:
+    """Splits a text into the words that corpora are compared by: call it with a text, get a list of words.
+
+    language: "" (told from each text's script) or an ISO code, which makes a missing segmenter an error instead of
+    a fall-back. Latin and Greek words have two letters or more, those of other scripts one or more. Japanese is cut
+    by SudachiPy, Chinese by jieba (the extra `languages`); without them, and in Thai, Lao, Khmer and Burmese,
+    overlapping pairs of characters stand for words. unit: "words", or "character pairs" where these are a tenth or
+    more of what was found so far: say it beside the numbers, and compare only corpora counted alike.
+    Raises UserError for a language whose segmenter is not installed.
+
+    >>> Words()("The U.S. Senate voted; Я тут")
+    ['the', 'senate', 'voted', 'я', 'тут']
+    """
+
+    def __init__(self, language: str = ""):
+        self.language, self._words, self._pairs = language, 0, 0
+        if language in _SEGMENTERS and _segmenter(language) is None:
+            package = _SEGMENTERS[language][0]
+            raise UserError(
+                f"LANGUAGE {language!r}: {package} is not installed; pip install 'dsp-notebooks[languages]', or leave "
+                "LANGUAGE empty to compare pairs of characters"
+            )
+
+    @property
+    def unit(self) -> str:
+        return PAIRS if self._pairs and self._pairs * 10 >= self._words else WORDS
+
+    def __call__(self, text: str) -> list[str]:
+        found = self._found(text)
+        self._words += len(found)
+        return found
+
+    def _found(self, text: str) -> list[str]:
+        if text.isascii():
+            return _PLAIN.findall(text.lower())
+        # Compatibility forms stay apart where nothing else asks for cleaning: published overlaps counted them so.
+        text = clean(text) if _MARKED.search(text) else text.lower()
+        found = []
+        for match in _RUN.finditer(text):
+            run = match["run"]
+            found += self._cut(run, text) if run else [match[0]]
+        return found
+
+    def _cut(self, run: str, text: str) -> list[str]:
+        language = self.language if self.language in _SEGMENTERS else _language(run, text)
+        segment = _segmenter(language)
+        if segment:
+            return [word for at in range(0, len(run), _LONGEST) for word in segment(run[at : at + _LONGEST])]
+        characters = _ONE.findall(run)
+        pairs = [a + b for a, b in zip(characters, characters[1:], strict=False)] or characters
+        self._pairs += len(pairs)
+        return pairs
+
+
+def _language(run: str, text: str) -> str:
+    return "ja" if _KANA.search(text) else "zh" if regex.search(r"\p{Han}", run) else ""
+
+
+def _japanese() -> Callable[[str], list[str]]:
+    from sudachipy import Dictionary
+
+    tokenizer = Dictionary().create()
+    return lambda run: [word.surface() for word in tokenizer.tokenize(run)]
+
+
+def _chinese() -> Callable[[str], list[str]]:
+    import jieba
+
+    jieba.setLogLevel("WARNING")
+    return jieba.lcut
+
+
+_SEGMENTERS = {"ja": ("sudachipy with sudachidict_core", _japanese), "zh": ("jieba", _chinese)}
+
+
+@lru_cache
+def _segmenter(language: str) -> Callable[[str], list[str]] | None:
+    if language not in _SEGMENTERS:
+        return None
+    try:
+        return _SEGMENTERS[language][1]()
+    except ImportError:
+        return None
+
+
+_SCRIPTS = ("Latin", "Greek", "Cyrillic", "Arabic", "Hebrew", "Devanagari", "Bengali", "Tamil", "Hangul", "Hiragana",
+            "Katakana", "Han", "Thai", "Lao", "Khmer", "Myanmar", "Armenian", "Georgian", "Ethiopic")  # fmt: skip
+
+
+def script(text: str) -> str:
+    """The script most letters of a text belong to: "Latin", "Cyrillic", "Japanese" ...; "" where it has no letters.
+
+    >>> script("東京へ行く。"), script("Москва"), script("3.14")
+    ('Japanese', 'Cyrillic', '')
+    """
+    counts = {name: len(regex.findall(rf"\p{{{name}}}", text)) for name in _SCRIPTS}
+    kana = counts.pop("Hiragana") + counts.pop("Katakana")
+    counts["Japanese"] = kana + counts["Han"] if kana else 0
+    best = max(counts, key=lambda name: (counts[name], name == "Japanese"))
+    return best if counts[best] else ""
