@@ -5,6 +5,7 @@ records = study.fine_tune(["base", "dapt"])
 """
 
 from helpers.study import views
-from helpers.study.study import Study, environment, parameters
+from helpers.study.parameters import environment, parameters
+from helpers.study.study import Study
 
 __all__ = ["Study", "environment", "parameters", "views"]

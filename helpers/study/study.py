@@ -2,12 +2,12 @@
 
 import functools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from helpers import __version__, compute, paths
+from helpers import compute, paths
 from helpers.config import Config, check_places, make_config
 from helpers.data import domain_spec, leaked_rows, task_spec
 from helpers.errors import UserError
@@ -23,29 +23,6 @@ from helpers.study.texts import Lines, Thinned
 
 PLACES = ("data_dir", "task_file", "domain_file")  # paths of this machine, no part of a result
 ONE_SEED = ("tfidf",)  # methods without chance in them
-
-
-def parameters(names: Mapping) -> dict:
-    """The UPPER_CASE names of plain values among a notebook's `globals()`, those that papermill injected included.
-
-    `Study.open` refuses the ones that are no parameter, so a misspelt `-p` stops a run instead of being ignored. What a
-    notebook imports, such as a recipe or a table of the paper, is no plain value.
-
-    >>> parameters({"PRESET": "smoke", "x": 1, "_HIDDEN": 2, "DAPT": object()})
-    {'PRESET': 'smoke'}
-    """
-    plain = (type(None), str, bool, int, float, list, tuple)
-    return {
-        name: value
-        for name, value in names.items()
-        if name.isupper() and not name.startswith("_") and isinstance(value, plain)
-    }
-
-
-def environment() -> pd.Series:
-    """Versions that results depend on, the code's commit and the cores this process may use."""
-    found = {"helpers": __version__, "commit": compute.git_commit(), **compute.versions(), "cores": compute.cores()}
-    return pd.Series(found, name="version")
 
 
 class Study:
