@@ -59,9 +59,8 @@ def claims(
         for row in found:
             row.common = {"recipe": recipe, "base_model": base_model, "preset": preset}
         rows += found
-    order = {name: i for i, name in enumerate(["dapt_beats_base", EVERY_DOMAIN, FARTHER, *CLAIMS])}
-    order = {name: i for i, name in enumerate(dict.fromkeys(order))}
-    rows.sort(key=lambda row: (*row.common.values(), order[row.claim], _SCOPES[row.scope]))
+    order = list(dict.fromkeys(["dapt_beats_base", EVERY_DOMAIN, FARTHER, *CLAIMS]))
+    rows.sort(key=lambda row: (*row.common.values(), order.index(row.claim), _SCOPES[row.scope]))
     if overlap is not None:
         rows.append(overlap_order(overlap, alpha))
     frames = [table(rows)] + ([] if losses is None else [loss_claims(losses, alpha=alpha)])

@@ -61,7 +61,7 @@ def judge(rows: Sequence[Row], alpha: float = 0.05) -> None:
     Power is that of the rule applied: at Holm's strictest step, alpha over the size of the family, and for a claim
     about every part the smallest effect common to all that would be found in each of them.
     """
-    family = [row for row in rows if not row.excluded]
+    family = [row for row in rows if not row.excluded and np.isfinite(row.found.p)]
     for row, adjusted in zip(family, holm([row.found.p for row in family]), strict=True):
         row.p_holm = float(adjusted)
         row.detectable_effect = detectable_in_all(row.parts or [row.found], alpha / len(family))
