@@ -46,9 +46,8 @@ class Store:
         folder = self.folder(kind, name)
         if self.whole(kind, name):
             return folder
-        with files.locked(
-            self._lock(kind, name), waiting=lambda: self.log(_WAITING.format(kind, name)), way_out=_WAY_OUT
-        ):
+        wait = f"{kind} {name}: another process is making it, waiting"
+        with files.locked(self._lock(kind, name), waiting=lambda: self.log(wait), way_out=_WAY_OUT):
             if not self.whole(kind, name):
                 with files.writing(self.root, _WAY_OUT):
                     self._make(folder, kind, recipe, make, resume)
