@@ -57,7 +57,7 @@ def run(
     start: Annotated[str, typer.Option("--from", help="Run this notebook and all after it, changed or not.")] = "",
     force: Annotated[bool, typer.Option("--force", help="Run notebooks though nothing has changed.")] = False,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="Go on after a notebook that failed.")] = False,
-    time_limit: Annotated[float, typer.Option(min=0, help="Minutes a notebook may take; 0: any.")] = 0.0,
+    time_limit: Annotated[float, typer.Option(min=0, max=10**6, help="Minutes a notebook may take; 0: any.")] = 0.0,
 ) -> None:
     """Run the notebooks in order; what is done and unchanged is not run again."""
     from helpers.run.runner import problem, run_notebooks
