@@ -225,7 +225,7 @@ def _check_base(value: str) -> None:
     folder = _place("BASE_MODEL", value)
     if os.path.isdir(folder):
         if not os.path.isfile(os.path.join(folder, "config.json")):
-            raise UserError(f"BASE_MODEL={_short(value)}: no config.json in it; expected the folder of a masked LM")
+            raise UserError(f"BASE_MODEL={_short(value)}: the folder holds no config.json of a masked LM")
     elif not re.fullmatch(r"[\w-][\w.-]{0,95}(/[\w-][\w.-]{0,95})?", folder, re.ASCII):
         raise UserError(
             f"BASE_MODEL={_short(value)[1:-1]}: there is no such folder, and no model of the hub has that name"

@@ -6,18 +6,18 @@ root/<kind>/.<key>.lock          held while one is made
 """
 
 import json
+import math
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
+from helpers import files
 from helpers.compute import versions
-from helpers.errors import UserError
+from helpers.errors import UserError, nearest
 from helpers.hashing import MANIFEST, checksum, files_of, key, plain
 from helpers.paths import cache_dir
 
@@ -43,18 +43,28 @@ class Store:
         Raises UserError when the store cannot be written.
         """
         name = key(recipe)
-        folder = self.root / kind / name
-        if self._whole(folder):
+        folder = self.folder(kind, name)
+        if self.whole(kind, name):
             return folder
-        with self._locked(kind, name):
-            if not self._whole(folder):
-                self._make(folder, kind, recipe, make, resume)
+        wait = f"{kind} {name}: another process is making it, waiting"
+        with files.locked(self._lock(kind, name), waiting=lambda: self.log(wait), way_out=_WAY_OUT):
+            if not self.whole(kind, name):
+                with files.writing(self.root, _WAY_OUT):
+                    self._make(folder, kind, recipe, make, resume)
         return folder
 
     def find(self, kind: str, recipe: Mapping) -> Path | None:
         """The artifact's folder when it is there whole, else None. Writes nothing."""
-        folder = self.root / kind / key(recipe)
-        return folder if self._whole(folder) else None
+        name = key(recipe)
+        return self.folder(kind, name) if self.whole(kind, name) else None
+
+    def folder(self, kind: str, key: str) -> Path:
+        """Where an artifact lies, there or not. kind, key: as its manifest names them."""
+        return self.root / kind / key
+
+    def whole(self, kind: str, key: str) -> bool:
+        """Whether an artifact is there with every file of its manifest byte for byte and no other; says what is not."""
+        return self._intact(self.folder(kind, key))
 
     def manifest(self, folder: Path) -> dict:
         """What is known of an artifact: kind, key, recipe, created, seconds, versions, files."""
@@ -68,8 +78,8 @@ class Store:
         for folder in sorted(self.root.glob("*/*")) if self.root.exists() else []:
             if not folder.is_dir():
                 continue
-            whole = (folder / MANIFEST).exists() and not folder.name.startswith(".")
-            known = self.manifest(folder) if whole else {}
+            known = {} if folder.name.startswith(".") else self._known(folder)
+            whole = bool(known)
             size = sum(file.stat().st_size for file, _ in files_of(folder))
             rows.append(
                 {
@@ -90,65 +100,73 @@ class Store:
         kind: only this kind; empty: every kind. What is being made at this moment stays. A run that is
         going on may hold the path of an artifact, so prune between runs.
         """
+        if not (math.isfinite(older_than_days) and 0 <= older_than_days <= 36_500):
+            raise UserError(f"older than {older_than_days} days: expected a number from 0 to 36500")
+        kinds = [path.name for path in self.root.iterdir() if path.is_dir()] if self.root.is_dir() else []
+        if kind and kind not in kinds:
+            valid = f"expected one of {', '.join(sorted(kinds))}" if kinds else "the store is empty"
+            raise UserError(f"kind {kind!r}: {valid}.{nearest(kind, kinds)}")
         oldest = datetime.now(UTC) - timedelta(days=older_than_days)
         freed = 0
-        for folder in sorted(self.root.glob(f"{kind or '*'}/*")):
+        for folder in sorted(path for name in kinds if kind in ("", name) for path in (self.root / name).iterdir()):
             if not folder.is_dir() or datetime.fromtimestamp(folder.stat().st_mtime, UTC) > oldest:
                 continue
             try:
-                with self._lock(folder.parent.name, folder.name.rpartition("-")[2]).acquire(timeout=0):
-                    freed += sum(file.stat().st_size for file, _ in files_of(folder))
+                lock = self._lock(folder.parent.name, folder.name.rpartition("-")[2])
+                with files.locked(lock, busy="being made", way_out=_WAY_OUT), files.writing(self.root, _WAY_OUT):
+                    size = sum(file.stat().st_size for file, _ in files_of(folder))
                     self._remove(folder)
-            except Timeout:
+                    freed += size
+            except files.Busy:
                 continue
         return freed
 
-    def _lock(self, kind: str, name: str) -> FileLock:
-        return FileLock(self.root / kind / f".{name}.lock")
+    def _lock(self, kind: str, name: str) -> Path:
+        return self.root / kind / f".{name}.lock"
 
-    @contextmanager
-    def _locked(self, kind: str, name: str):
-        lock = self._lock(kind, name)
+    def _known(self, folder: Path) -> dict:
+        """The manifest of an artifact, or an empty one where there is none that names its files."""
         try:
-            (self.root / kind).mkdir(parents=True, exist_ok=True)
-            try:
-                lock.acquire(timeout=0.5)
-            except Timeout:
-                self.log(f"{kind} {name}: another process is making it, waiting")
-                lock.acquire()
-        except OSError as error:
-            reason = error.strerror or error
-            raise UserError(
-                f"{self.root}: cannot write artifacts there ({reason}); set DSP_CACHE to a folder you own"
-            ) from None
-        try:
-            yield
-        finally:
-            lock.release()
-
-    def _whole(self, folder: Path) -> bool:
-        """Whether every file of the manifest is there, byte for byte; says so when one is damaged."""
-        try:
-            files = self.manifest(folder)["files"]
+            known = self.manifest(folder)
+            names = known["files"] if known["key"] == folder.name.removeprefix(".partial-") else None
         except (FileNotFoundError, NotADirectoryError):
-            return False
-        except (ValueError, KeyError, TypeError):
+            return {}
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            names = None
+        if not isinstance(names, dict) or not all(_is_checksum(value) for value in names.values()):
             self.log(f"{folder}: its manifest is damaged, making it again")
+            return {}
+        return known
+
+    def _intact(self, folder: Path) -> bool:
+        if not folder.is_dir():
+            if os.path.lexists(folder):
+                self.log(f"{folder}: a file where a folder was, making the artifact again")
             return False
-        for name, expected in files.items():
-            path = folder / name
-            if not path.is_file() or checksum(path) != expected:
-                self.log(f"{path}: missing or damaged, making the artifact again")
+        known = self._known(folder)
+        if not known:
+            if not (folder / MANIFEST).exists():
+                self.log(f"{folder}: its manifest is missing, making it again")
+            return False
+        there = {name: file for file, name in files_of(folder) if name != MANIFEST}
+        for name in sorted({*there, *known["files"]}):
+            if name not in known["files"]:
+                self.log(f"{folder / name}: does not belong there (damaged), making the artifact again")
+                return False
+            if name not in there or checksum(there[name]) != known["files"][name]:
+                self.log(f"{folder / name}: missing or damaged, making the artifact again")
                 return False
         return True
 
     def _make(self, folder: Path, kind: str, recipe: Mapping, make: Callable, resume: bool) -> None:
-        if folder.exists():
+        if os.path.lexists(folder):
             self._remove(folder)
         work = folder.with_name(f".partial-{folder.name}")
         if not resume and work.exists():
             self._remove(work)
-        if self._whole(work):  # killed between the manifest and the rename
+        if os.path.lexists(work) and not work.is_dir():
+            self._remove(work)
+        if (work / MANIFEST).exists() and self._intact(work):  # killed between the manifest and the rename
             os.replace(work, folder)
             return
         if work.exists() and any(work.iterdir()):
@@ -165,16 +183,24 @@ class Store:
             "versions": versions(),
             "files": {name: checksum(file) for file, name in files_of(work)},
         }
-        aside = work / f"{MANIFEST}.new"
-        aside.write_text(json.dumps(manifest, indent=1, ensure_ascii=False), "utf-8")
-        os.replace(aside, work / MANIFEST)
+        files.write_json(work / MANIFEST, manifest)
         os.replace(work, folder)
 
     def _remove(self, folder: Path) -> None:
         """Take a folder out of sight in one step, then delete it: no reader meets half of it."""
         aside = folder.with_name(f".removed-{os.getpid()}-{folder.name.rpartition('-')[2]}")
         os.replace(folder, aside)
-        shutil.rmtree(aside)
+        if aside.is_dir() and not aside.is_symlink():
+            shutil.rmtree(aside)
+        else:
+            aside.unlink()
+
+
+_WAY_OUT = "make room, or set DSP_CACHE to a folder you own"
+
+
+def _is_checksum(value) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
 
 
 def open_store(log: Callable[[str], None] = print) -> Store:

@@ -112,7 +112,7 @@ def test_places_that_are_there_are_taken(places, monkeypatch):
         ("BASE_MODEL", "{}/none", "there is no such folder"),
         ("BASE_MODEL", "./none", "there is no such folder"),
         ("BASE_MODEL", "a b", "there is no such folder"),
-        ("BASE_MODEL", "{}/empty", "no config.json in it"),
+        ("BASE_MODEL", "{}/empty", "the folder holds no config.json"),
         ("OUTPUT_DIR", "{}/law.jsonl", "a file lies there"),
         ("DSP_CACHE", "{}/law.jsonl", "a file lies there"),
         ("CLUSTER", "everywhere", "expected local or the address"),

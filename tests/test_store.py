@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import time
 from dataclasses import dataclass
@@ -254,3 +255,121 @@ def test_list_and_prune(tmp_path):
     assert list(store.list()["kind"]) == ["tables", "tables"]
     store.prune()
     assert store.list().empty and store.find("tables", RECIPE) is None
+
+
+def _fill(folder):
+    """An artifact with files of every shape: large, small, empty, in a folder."""
+    (folder / "in").mkdir(exist_ok=True)
+    for name, data in (("weights", b"x" * 5000), ("in/config", b"{}"), ("empty", b"")):
+        (folder / name).write_bytes(data)
+
+
+def _flip(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+
+
+def _rewrite(**changes):
+    def write(path):
+        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+    return write
+
+
+DAMAGES = {
+    "flip": _flip,
+    "truncate": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "empty": lambda path: path.write_bytes(b""),
+    "delete": lambda path: path.unlink(),
+    "add": lambda path: path.with_name(f"{path.name}.more").write_bytes(b"more"),
+    "folder for file": lambda path: (path.unlink(), path.mkdir()),
+}
+MANIFEST_DAMAGES = {
+    "no JSON": lambda path: path.write_bytes(b"\xff{"),
+    "a list": lambda path: path.write_text("[]"),
+    "a number": lambda path: path.write_text("3"),
+    "deep": lambda path: path.write_text("[" * 100_000),
+    "files: []": _rewrite(files=[]),
+    "files: {}": _rewrite(files={}),
+    "files: null": _rewrite(files=None),
+    "another's": _rewrite(key="0" * 24),
+    "sums are numbers": _rewrite(files={"weights": 1}),
+    "a folder": lambda path: (path.unlink(), path.mkdir()),
+}
+
+
+def test_every_damage_to_an_artifact_is_noticed_named_and_made_good(tmp_path, capsys):
+    said = []
+    store = Store(tmp_path, said.append)
+    folder = store.get_or_make("models", RECIPE, _fill)
+    manifest = folder / "manifest.json"
+    cases = [
+        (name, path, harm)
+        for path in (folder / "weights", folder / "in" / "config", folder / "empty", manifest)
+        for name, harm in DAMAGES.items()
+        if path.stat().st_size or name not in ("flip", "truncate", "empty")
+    ]
+    cases += [(name, manifest, harm) for name, harm in MANIFEST_DAMAGES.items()]
+    cases.append(("file for folder", folder, lambda path: (shutil.rmtree(path), path.write_text("x"))))
+    noticed = 0
+    for name, path, harm in cases:
+        # a flip inside the recipe or a time of the manifest changes no file: it is its files that are vouched for
+        if path == manifest and name == "flip":
+            harm = lambda path: path.write_text(path.read_text().replace('"files"', '"filez"'))  # noqa: E731
+        harm(path)
+        said.clear()
+        assert store.find("models", RECIPE) is None, (name, path)
+        assert said and str(folder) in said[0] and "\n" not in said[0], (name, path)
+        assert store.get_or_make("models", RECIPE, _fill) == folder and store.whole("models", folder.name)
+        assert (folder / "weights").read_bytes() == b"x" * 5000
+        noticed += 1
+    assert not list(tmp_path.glob("*/.removed*")) and not list(tmp_path.glob("*/.partial*"))
+    with capsys.disabled():
+        print(f"{noticed} of {len(cases)} damages noticed")
+
+
+def test_one_place_knows_the_layout(tmp_path):
+    store = Store(tmp_path, lambda line: None)
+    assert not store.whole("models", key(RECIPE))
+    made = store.get_or_make("models", RECIPE, _fill)
+    assert store.folder("models", key(RECIPE)) == made and store.whole("models", key(RECIPE))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"kind": "../.."}, "expected one of models"),
+        ({"kind": "."}, "expected one of models"),
+        ({"kind": "model"}, "Did you mean models"),
+        ({"kind": "*"}, "expected one of models"),
+        ({"older_than_days": float("nan")}, "from 0 to 36500"),
+        ({"older_than_days": float("inf")}, "from 0 to 36500"),
+        ({"older_than_days": -1}, "from 0 to 36500"),
+    ],
+)
+def test_prune_takes_a_kind_there_is_and_an_age_there_can_be(tmp_path, given, said):
+    store = Store(tmp_path / "store", lambda line: None)
+    folder = store.get_or_make("models", RECIPE, _fill)
+    with pytest.raises(UserError, match=said):
+        store.prune(**given)
+    assert folder.is_dir()
+
+
+@pytest.mark.parametrize("error", [OSError(28, os.strerror(28)), RuntimeError(f"I/O error: {os.strerror(28)}")])
+def test_a_full_disk_is_one_line_and_leaves_no_artifact(tmp_path, error):
+    def make(folder):
+        raise error
+
+    store = Store(tmp_path, lambda line: None)
+    with pytest.raises(UserError, match="No space left on device.; make room, or set DSP_CACHE"):
+        store.get_or_make("models", RECIPE, make)
+    assert store.find("models", RECIPE) is None
+
+
+def test_what_a_maker_cannot_read_elsewhere_is_not_said_of_the_store(tmp_path):
+    def make(folder):
+        raise PermissionError(13, "Permission denied", "/elsewhere/data.jsonl")
+
+    with pytest.raises(PermissionError):
+        Store(tmp_path, lambda line: None).get_or_make("models", RECIPE, make)

@@ -11,9 +11,9 @@ from helpers.errors import UserError
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="Don't Stop Pretraining in six notebooks: run them, see the data, the presets, the store.",
+    epilog="Exit status: 0 done, 1 a notebook failed, 2 bad input or a place that cannot be read or written.",
 )
 data_app = typer.Typer(help="What text is available, from which source; fetch the sample.")
 store_app = typer.Typer(help="Artifacts that runs have computed and share.")
@@ -21,6 +21,24 @@ app.add_typer(data_app, name="data")
 app.add_typer(store_app, name="store")
 
 DataDir = Annotated[str, typer.Option(help="A data root: tasks/<task>/*.jsonl and domains/*.jsonl, gz too.")]
+
+
+RunName = Annotated[str, typer.Argument(help="A run's name, such as demo, or its folder.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from helpers import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+) -> None:
+    pass
 
 
 @app.command()
@@ -35,15 +53,21 @@ def run(
     data_dir: DataDir = "",
     output_dir: Annotated[str, typer.Option(help="Where results go instead of outputs/<preset>.")] = "",
     workers: Annotated[int | None, typer.Option(help="Processes for independent jobs; 0: one a core.")] = None,
+    cluster: Annotated[str, typer.Option(help="A Dask scheduler's address for the jobs, or local.")] = "",
     start: Annotated[str, typer.Option("--from", help="Run this notebook and all after it, changed or not.")] = "",
     force: Annotated[bool, typer.Option("--force", help="Run notebooks though nothing has changed.")] = False,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="Go on after a notebook that failed.")] = False,
-    time_limit: Annotated[float, typer.Option(min=0, help="Minutes a notebook may take; 0: any.")] = 0.0,
+    time_limit: Annotated[float, typer.Option(min=0, max=10**6, help="Minutes a notebook may take; 0: any.")] = 0.0,
 ) -> None:
     """Run the notebooks in order; what is done and unchanged is not run again."""
     from helpers.run.runner import problem, run_notebooks
 
-    given = {"DATA_DIR": data_dir or None, "OUTPUT_DIR": output_dir or None, "WORKERS": workers}
+    given = {
+        "DATA_DIR": data_dir or None,
+        "OUTPUT_DIR": output_dir or None,
+        "WORKERS": workers,
+        "CLUSTER": cluster or None,
+    }
     parameters = {name: value for name, value in given.items() if value is not None} | pairs(parameter or [])
     outcomes = run_notebooks(
         notebooks or [], preset, parameters, force=force, start=start, keep_going=keep_going, time_limit=time_limit
@@ -96,14 +120,45 @@ def _show(value) -> str:
     return "" if value is None or value != value else str(value)
 
 
-@app.command()
-def report(run: Annotated[str, typer.Argument(help="A run's name, such as demo, or its folder.")]) -> None:
-    """Write report.html anew from the tables and figures of a run."""
+def run_folder(run: str) -> Path:
+    """The folder of a run given by its name or its folder."""
     from helpers.paths import outputs_dir
+
+    return Path(run) if Path(run).is_dir() else outputs_dir(run)
+
+
+@app.command()
+def report(run: RunName) -> None:
+    """Write report.html anew from the tables and figures of a run."""
     from helpers.run.report import write_report
 
-    folder = Path(run) if Path(run).is_dir() else outputs_dir(run)
-    print(write_report(folder))
+    print(write_report(run_folder(run)))
+
+
+@app.command()
+def status(run: RunName = "demo") -> None:
+    """Which notebooks of a run are done, running or failed, and the last error with its cell."""
+    from helpers.progress import printable
+    from helpers.run.status import status
+
+    frame = status(run_folder(run))
+    print_table(frame.columns, frame.map(printable).itertuples(index=False))
+
+
+@app.command()
+def compare(first: RunName, second: RunName) -> None:
+    """The numbers of two runs side by side, and which differences exceed noise."""
+    from helpers.run.compare import compare
+
+    frame = compare(run_folder(first), run_folder(second))
+    known = frame["beyond noise"].notna()
+    shown = frame.assign(**{
+        "beyond noise": frame["beyond noise"].map({True: "yes", False: "no"}).fillna(""),
+        **{name: frame[name].map("{:.2f}".format) for name in ("first", "second", "difference")},
+    })  # fmt: skip
+    print_table(shown.columns, shown.itertuples(index=False))
+    print(f"{(frame['beyond noise'] == True).sum()} of {known.sum()} numbers differ beyond noise: "  # noqa: E712
+          "their 95% intervals do not overlap")  # fmt: skip
 
 
 @app.command()
@@ -137,6 +192,19 @@ def data_get(what: Annotated[str, typer.Argument(help="sample: real text out of 
     print(f"the sample is in {get_sample()}")
 
 
+@data_app.command("check")
+def data_check(
+    file: Annotated[Path, typer.Argument(help="A file of your own: JSONL, CSV or text, gz too.")],
+    text_column: Annotated[str, typer.Option(help="The column of the texts.")] = "",
+    label_column: Annotated[str, typer.Option(help="The column of the labels.")] = "",
+) -> None:
+    """Say what is amiss in a data file, row by row, before a run needs it."""
+    from helpers.data import check_report
+
+    given = {"text_column": text_column, "label_column": label_column}
+    print(check_report(file, **{name: value for name, value in given.items() if value}))
+
+
 @store_app.callback(invoke_without_command=True)
 def store(context: typer.Context) -> None:
     """Artifacts that runs have computed and share."""
@@ -164,10 +232,15 @@ def store_prune(
 
 def main() -> None:
     """Entry point: bad input is one line on standard error and exit status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # a terminal of another encoding shows '?' for what it lacks
     try:
         app()
-    except UserError as error:
-        print(error, file=sys.stderr)
+    except BrokenPipeError:  # the reader of the output is gone, as after | head
+        sys.exit(0)
+    except (UserError, OSError) as error:
+        line = error if isinstance(error, UserError) else f"{error.filename or 'dsp'}: {error.strerror or error}"
+        print(" ".join(str(line).splitlines()), file=sys.stderr)
         sys.exit(2)
 
 

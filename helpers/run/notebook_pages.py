@@ -16,8 +16,7 @@ _SAFE = ("text/html", "text/plain", "text/latex", "text/markdown", "image/png", 
 def write_pages(folder: Path) -> list[Path]:
     """Write each executed notebook of `folder` as HTML beside it, unless that is there and newer.
 
-    Returns the pages in the notebooks' order; notebooks that failed have none. A notebook being written, or a
-    file that is none, is left out.
+    Returns the pages in the notebooks' order; notebooks that failed have none. Raises UserError for a damaged one.
     """
     pages = []
     for path in sorted(folder.glob("[0-9][0-9]_*.ipynb")):

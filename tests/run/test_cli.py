@@ -1,14 +1,18 @@
 """The command line: quick help, one clear line for bad input, exit status."""
 
+import json
+import os
 import subprocess
 import sys
 
 import nbformat
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from helpers import __version__, files
 from helpers.errors import UserError
-from helpers.run import cli, runner
+from helpers.run import cli, compare, runner, status
 
 invoke = CliRunner().invoke
 
@@ -25,8 +29,9 @@ def test_help_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert "heavy: set()" in done.stdout
-    for command in ("run", "data", "presets", "report", "strip", "store"):
+    for command in ("run", "data", "presets", "report", "status", "compare", "strip", "store", "--install-completion"):
         assert command in done.stdout
+    assert "Exit status: 0 done, 1 a notebook failed, 2 bad input" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -36,6 +41,13 @@ def test_help_loads_nothing_heavy():
         (["run", "-p", "SEEDS"], "-p SEEDS: expected NAME=VALUE, for example -p SEEDS=2"),
         (["data", "get", "everything"], "dsp data get everything: expected sample; other sources are"),
         (["report", "no_such_run"], "no_such_run: there is no such run"),
+        (["status", "no_such_run"], "no_such_run: there is no such run"),
+        (["compare", "reference", "no_such_run"], "no_such_run: there are no tables"),
+        (["store", "prune", "--older-than", "0", "--kind", "../.."], "kind '../..': the store is empty"),
+        (["run", "-p", "SELECTORS=vampir"], "'vampir' is none of"),
+        (["run", "--data-dir", "/"], "DATA_DIR='/': no tasks/ and no domains/ in it"),
+        (["run", "-p", "PRESET=paper"], "parameter PRESET: the preset is chosen by --preset"),
+        (["strip", "no_such_file.ipynb"], "no_such_file.ipynb"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(arguments, line):
@@ -93,3 +105,71 @@ def test_strip_says_what_it_did(tmp_path):
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
     assert "stripped" in invoke(cli.app, ["strip", str(path)]).output
     assert "was clean" in invoke(cli.app, ["strip", str(path)]).output
+
+
+def test_version_is_the_packages():
+    assert invoke(cli.app, ["--version"]).output == f"{__version__}\n"
+
+
+def test_a_terminal_of_another_encoding_shows_what_it_can(tmp_path):
+    folder = tmp_path / "é 日本"
+    done = subprocess.run(
+        [sys.executable, "-m", "helpers.run.cli", "report", str(folder)], capture_output=True,
+        env=os.environ | {"PYTHONIOENCODING": "latin-1"},
+    )  # fmt: skip
+    assert done.returncode == 2 and done.stderr.count(b"\n") == 1
+    assert "é ??: there is no such run".encode("latin-1") in done.stderr or b"there is no such run" in done.stderr
+
+
+def _write(run, name, rows):
+    (run / "tables").mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(rows).to_csv(run / "tables" / f"{name}.csv", index=False)
+    return run
+
+
+def test_two_runs_are_compared_by_the_keys_of_their_tables(tmp_path):
+    def scores(*rows):
+        return [dict(zip(("task", "method", "mean", "low", "high"), row, strict=True)) for row in rows]
+
+    first, second = tmp_path / "a", tmp_path / "b"
+    rows = [("t", "base", 50.0, 48.0, 52.0), ("t", "dapt", 51.0, 49.0, 53.0), ("u", "tfidf", 60.0, None, None)]
+    _write(first, "dapt", scores(*rows, ("only", "base", 1.0, 1.0, 1.0)))
+    rows = [("u", "tfidf", 61.0, None, None), ("t", "dapt", 51.5, 51.0, 52.0), ("t", "base", 55.0, 53.0, 57.0)]
+    _write(second, "dapt", scores(*rows))
+    found = compare.compare(first, second)
+    assert found.astype(object).where(found.notna(), None).values.tolist() == [
+        ["dapt", "t, base", 50.0, 55.0, 5.0, True],
+        ["dapt", "t, dapt", 51.0, 51.5, 0.5, False],
+        ["dapt", "u, tfidf", 60.0, 61.0, 1.0, None],
+    ]
+    text = invoke(cli.app, ["compare", str(first), str(second)]).output
+    assert "1 of 2 numbers differ beyond noise" in text and "5.00" in text
+    _write(tmp_path / "b", "dapt", scores(("t", "base", 55.0, 53.0, 57.0)) * 2)
+    with pytest.raises(UserError, match="tables/dapt.csv, row 3: the same task, method as a row before it"):
+        compare.compare(first, second)
+
+
+def test_the_status_of_a_run_is_read_from_its_logs(tmp_path):
+    notebooks, run = tmp_path / "notebooks", tmp_path / "run"
+    (run / "logs").mkdir(parents=True)
+    for number, name in enumerate(("done", "failed", "running", "not_run", "damaged"), 1):
+        files.write_text(notebooks / f"0{number}_{name}.ipynb", "{}")
+    ended = {"seconds": 65.0, "message": "", "cell": None}
+    failed = {"status": "failed", "message": "ValueError: no", "cell": 7}
+    (run / "logs" / "01_done.json").write_text(json.dumps(ended | {"status": "done"}))
+    (run / "logs" / "02_failed.json").write_text(json.dumps(ended | failed))
+    (run / "logs" / "03_running.log").write_text("step 3/10\n<Figure size 1x1 with 1 Axes>\n")
+    (run / "logs" / "05_damaged.json").write_text("[")
+    found = status.status(run, notebooks)
+    assert found["status"].tolist() == ["done", "failed", "stopped", "not run", "unknown"]
+    assert found["time"].tolist()[:2] == ["1m05s", "1m05s"]
+    assert found["message"].tolist()[1:4] == ["cell 7: ValueError: no", "step 3/10", ""]
+    with files.locked(run / ".lock"):
+        assert status.status(run, notebooks)["status"].tolist()[2] == "running"
+
+
+def test_a_data_file_is_checked_by_the_data_room(monkeypatch, tmp_path):
+    seen = {}
+    monkeypatch.setattr("helpers.data.check_report", lambda path, **given: seen.update(given) or "fine", raising=False)
+    assert invoke(cli.app, ["data", "check", "own.csv", "--text-column", "body"]).output == "fine\n"
+    assert seen == {"text_column": "body"}

@@ -122,6 +122,22 @@ def test_each_notebook_gets_what_it_declares_with_the_right_type(folder):
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[" * 100_000, "malformed"),
+        (json.dumps([{"name": "n" * 300, "domain": "cs"}]), "100 bytes at most"),
+        (json.dumps([{"name": "a/b", "domain": "cs"}]), "letters, digits"),
+        ("{", "malformed"),
+    ],
+)
+def test_a_task_file_that_will_not_do_is_one_line(folder, tmp_path, text, message):
+    (tmp_path / "tasks.json").write_text(text)
+    with pytest.raises(UserError, match=message) as caught:
+        notebooks.check(notebooks.find([], folder), "smoke", {"TASK_FILE": str(tmp_path / "tasks.json")})
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+
+
 def test_run_then_found_then_run_again_for_what_changed(go, folder, tmp_path, monkeypatch):
     run = tmp_path / "run"
     code = "from pathlib import Path\n(Path(OUTPUT_DIR) / 'report.html').write_text('')"

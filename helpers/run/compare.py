@@ -1,0 +1,60 @@
+"""Two runs side by side, table by table, and which of their differences exceed noise."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from helpers.errors import UserError
+from helpers.run import readable
+
+_KEYS = ("task", "held", "against", "method", "recipe", "model", "sample", "a", "b", "definition", "claim", "scope",
+         "domain", "comparison")  # fmt: skip
+_VALUES = ("mean", "effect", "exact")
+COLUMNS = ("table", "what", "first", "second", "difference", "beyond noise")
+
+
+def compare(first: Path | str, second: Path | str) -> pd.DataFrame:
+    """The numbers that two runs share: table, what, first, second, difference, beyond noise.
+
+    first, second: folders of runs. A table's rows are matched by its keys (task, method, recipe and so on).
+    'beyond noise': True where the two 95% intervals do not overlap, False where they do, None where a number
+    has no interval. Raises UserError for a folder that is no run, a damaged table, and rows that cannot be told apart.
+
+    >>> compare("outputs/reference", "outputs/reference")["difference"].abs().max()  # doctest: +SKIP
+    0.0
+    """
+    tables = [_tables(Path(run)) for run in (first, second)]
+    rows = []
+    for name in tables[0]:
+        if name in tables[1]:
+            rows += _rows(name, tables[0][name], tables[1][name])
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _tables(run: Path) -> dict[str, pd.DataFrame]:
+    found = {path.stem: readable.read(path) for path in sorted(run.glob("tables/*.csv"))}
+    if not found:
+        raise UserError(f"{run}: there are no tables/*.csv in it; run the notebooks first")
+    return found
+
+
+def _rows(name: str, one: pd.DataFrame, other: pd.DataFrame) -> list[tuple]:
+    keys = [key for key in _KEYS if key in one and key in other]
+    value = next((value for value in _VALUES if value in one and value in other), None)
+    if not keys or value is None:
+        return []
+    kept = [value, "low", "high"]
+    sides = [frame.reindex(columns=[*keys, *kept]) for frame in (one, other)]
+    sides = [side.assign(**side[keys].astype(object).fillna("").astype(str)) for side in sides]
+    for side in sides:
+        if side.duplicated(keys).any():
+            row = side.index[side.duplicated(keys)][0] + 2
+            raise UserError(f"tables/{name}.csv, row {row}: the same {', '.join(keys)} as a row before it")
+    rows = []
+    for row in sides[0].merge(sides[1], on=keys, suffixes=("_1", "_2")).to_dict("records"):
+        a, b = row[f"{value}_1"], row[f"{value}_2"]
+        bounds = [row[f"{side}_{number}"] for number in (1, 2) for side in ("low", "high")]
+        apart = bounds[1] < bounds[2] or bounds[3] < bounds[0]
+        what = ", ".join(row[key] for key in keys if row[key])
+        rows.append((name, what, a, b, b - a, None if pd.isna(bounds).any() else apart))
+    return rows
