@@ -15,6 +15,7 @@ from helpers.errors import UserError, nearest
 from helpers.select.checks import checked, whole
 from helpers.select.found import Budget
 from helpers.select.rivals import SELECTORS
+from helpers.select.words import word_count
 
 UNITS = ("sentences", "words")
 
@@ -59,7 +60,7 @@ def select_text(
     len(task_texts) * k. A number selects that many distinct sentences, or as many as reach that many words (over by
     less than the last sentence), with any selector: pass the length or the words of a VAMPIRE selection to compare at
     an equal budget. Per-query selectors take every query's nearest, then every query's second nearest, and so on.
-    unit: of the budget, "sentences" or "words" (between white space).
+    unit: of the budget, "sentences" or "words" (see words.word_count).
     model: a fitted Vampire to reuse, so that several k share it (selector vampire), or the base model's folder or
     name (selector embedding). options: passed to the selector (vampire: config, epochs=... and other fields).
     A sentence at similarity 0 is never selected: fewer than k, or than the budget, where too few match;
@@ -80,7 +81,7 @@ def select_text(
     with Meter() as meter:
         kept, dropped = _usable(domain, list(checked(exclude, "exclude")))
         pool = [domain[row] for row in kept]
-        words = np.array([len(text.split()) for text in pool])
+        words = np.array([word_count(text) for text in pool])
         if budget is not None:
             budget = Budget(whole(budget, "budget"), words if unit == "words" else np.ones_like(words))
         found = SELECTORS[selector](task, pool, k, seed, budget=budget, model=model, log=log, **options)

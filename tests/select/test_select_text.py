@@ -11,6 +11,7 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 from helpers.errors import UserError
 from helpers.select import MENDED, SELECTORS, Vampire, join_with_task, select_text
 from helpers.select.found import Budget, Found
+from tests.data.japanese import COOKING, TRAINS
 from tests.select.conftest import THEMES, themed
 
 FAST = dict(units=16, topics=16, batch_size=32, epochs=6)
@@ -178,7 +179,7 @@ def test_vectors_of_zero_match_nothing(by_vampire, planted):
     "task, pool",
     [
         (["the gene"], ["the film and the plot", "a scene"]),  # stop words only
-        (["昨日は雨が降った。"], ["今日は晴れです。", "明日は雪でしょう。"]),
+        (["東京"], ["京都の寺", "大阪城"]),
         (["... 42"], ["a film"]),
         (["gene"], ["!!!", "???"]),
     ],
@@ -187,6 +188,14 @@ def test_task_that_shares_no_word_with_the_pool_is_refused(selector, task, pool)
     with pytest.raises(UserError, match=f"none of {len(pool)} holds a word of the 1 task texts") as raised:
         select_text(task, pool, selector, k=1)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("selector", ["tfidf", "bm25"])
+def test_japanese_sentences_find_those_that_share_their_words(selector):
+    task = ["味噌汁と豆腐", "乗客は改札で切符を出す", "xylophone"]
+    chosen = select_text(task, [*TRAINS, *COOKING], selector, k=1)
+    assert [row[0] for row in chosen.neighbour_indices] == [20 + 2, 5, -1]
+    assert COOKING[2].startswith("味噌汁") and TRAINS[5].startswith("切符") and chosen.summary["without_match"] == 1
 
 
 def test_embeddings_without_a_direction_are_refused(monkeypatch):

@@ -7,7 +7,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from helpers.errors import UserError
 from helpers.select.checks import checked, whole
-from helpers.select.words import Vocabulary, any_words, count_rows, tokenize
+from helpers.select.words import Vocabulary, any_words, content_words, count_rows, tokenize, word_count
 
 TEXTS = ["The mouse genome, the MOUSE protein.", "", "a an it 123 x9 ok", "Protein binding sites bind protein",
          "genome-wide study of mouse binding été"]  # fmt: skip
@@ -72,3 +72,21 @@ def test_what_is_no_whole_number_is_refused(number):
     with pytest.raises(UserError, match="^k=.*: expected a whole number of at least 1"):
         whole(number, "k")
     assert whole(np.int64(2), "k") == 2
+
+
+@pytest.mark.parametrize(
+    "text, content, every",
+    [
+        ("The été of 42 mice_x a-b", ["the", "été", "mice_x"], ["the", "été", "of", "42", "mice_x", "a", "b"]),
+        ("कीमत और काम", ["कीमत", "काम"], ["कीमत", "और", "काम"]),  # vowel signs stay in their words
+        ("Москва ждёт", ["москва", "ждёт"], ["москва", "ждёт"]),
+    ],
+)
+def test_words_by_hand(text, content, every):
+    assert content_words(text) == content and any_words(text) == every
+
+
+def test_text_without_spaces_has_more_than_one_word():
+    words = content_words("鍋に湯を沸かして、塩を入れる。IL-2とKinase")
+    assert len(words) > 8 and "kinase" in words and "il" not in words and not any("、" in word for word in words)
+    assert 5 <= word_count("鍋に湯を沸かして、塩を入れる。") <= 9 and word_count(" one  two-three\n") == 2
