@@ -3,23 +3,17 @@
 from importlib import import_module
 
 _HOMES = {
-    "registry": (
-        "TaskSpec",
-        "DomainSpec",
-        "TASKS",
-        "DOMAINS",
-        "task_spec",
-        "domain_spec",
-        "domain_names",
-        "read_task_file",
-    ),
+    "registry": ("TaskSpec", "DomainSpec", "TASKS", "DOMAINS", "task_spec", "domain_spec", "known_tasks",
+                 "read_task_file", "domain_names"),
+    "sources": ("domain_name",),
     "tasks": ("Task", "load_task", "load_domain", "subsample"),
     "corpus": ("Corpus", "Filtered", "split_heldout"),
     "text": ("checked", "sentences", "unique_sentences"),
     "leaks": ("audit", "leaked_rows", "exclude", "repeats", "unchecked"),
     "sample": ("get_sample",),
     "cards": ("available", "card"),
-}
+    "check": ("check_report", "describe"),
+}  # fmt: skip
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = sorted(_HOME_OF)
 

@@ -1,13 +1,14 @@
 """What there is, where it lies and under which licence: the table behind `dsp data`."""
 
-import gzip
 import json
 from pathlib import Path
 
 import pandas as pd
 
-from helpers.data import download, jsonl, sample, sources, toy
-from helpers.data.registry import DOMAINS, TASKS, TaskSpec, domain_spec, task_spec
+from helpers.data import download, sample, sources, toy
+from helpers.data.records import records
+from helpers.data.registry import DOMAINS, DomainSpec, TaskSpec, domain_spec, known_tasks, root_domains, task_spec
+from helpers.data.tasks import task_splits
 from helpers.errors import UserError
 
 _WHEELS_OF = {"rct_nlm": ("medline",), "arxiv_cs": ("arxiv",), "bbc": ("bbc",), "imdb_sample": ("films",),
@@ -16,12 +17,14 @@ _WHEELS_OF = {"rct_nlm": ("medline",), "arxiv_cs": ("arxiv",), "bbc": ("bbc",), 
 
 
 def available(data_dir: str | Path = "") -> pd.DataFrame:
-    """Every task and domain with the source that would answer now; nothing is downloaded.
+    """Every task and domain, the data root's own too, with the source that would answer now; nothing is downloaded.
 
     Returns a DataFrame with the columns what, kind ("task" or "domain"), domain, source, rows (train/dev/test of
     a task, documents of a domain), labels, licence. Sizes of what is not here yet are the paper's, in brackets.
     """
-    rows = [_task_row(spec, data_dir) for spec in TASKS.values()] + [_domain_row(name, data_dir) for name in DOMAINS]
+    tasks, own = known_tasks(data_dir=data_dir), root_domains(data_dir)
+    rows = [_task_row(spec, data_dir) for spec in tasks.values()]
+    rows += [_domain_row(spec, data_dir) for spec in [*DOMAINS.values(), *own.values()]]
     return pd.DataFrame(rows, columns=("what", "kind", "domain", "source", "rows", "labels", "licence"))
 
 
@@ -54,13 +57,13 @@ def card(name: str) -> dict[str, str]:
 def _task_row(spec: TaskSpec, data_dir: str | Path) -> tuple:
     counts, labels = None, spec.classes
     root = sources.data_root(data_dir)
-    folder = root / "tasks" / spec.name if root else None
-    source = "download" if spec.kind == "paper" else "sample, not fetched yet: dsp data get sample"
+    place = Path(spec.folder) if spec.folder else sources.find(root / "tasks", spec.name) if root else None
+    source = {"paper": "download", "user": "missing"}.get(spec.kind, "sample, not fetched yet: dsp data get sample")
     if spec.kind == "toy":
         frames = toy.task_frames(spec.name)
         counts, source = [len(frames[split]) for split in sources.SPLITS], "generated"
-    elif folder and folder.is_dir():
-        counts, labels, source = *_counts(spec, folder), f"data root {root.name}"
+    elif place:
+        counts, labels, source = *_counts(spec, place), f"data root {root.name}"
     elif spec.kind == "sample" and sample.is_built():
         files = _manifest(sample.sample_root())["files"]
         counts = [files[f"tasks/{spec.name}/{split}.jsonl.gz"]["rows"] for split in sources.SPLITS]
@@ -73,31 +76,30 @@ def _task_row(spec: TaskSpec, data_dir: str | Path) -> tuple:
     return spec.name, "task", spec.domain, source, shown, labels, spec.licence
 
 
-def _domain_row(name: str, data_dir: str | Path) -> tuple:
+def _domain_row(spec: DomainSpec, data_dir: str | Path) -> tuple:
+    name = spec.name
     root = sources.data_root(data_dir)
-    path = jsonl.find(root / "domains", name) if root else None
+    path = sources.find(root / "domains", name) if root else None
     rows, source = "", "sample, not fetched yet: dsp data get sample"
     if str(data_dir) == "toy":
         rows, source = len(toy.domain_texts(name)), "generated"
     elif path:
-        rows, source = _lines(path), f"data root {root.name}"
+        rows, source = _rows(path), f"data root {root.name}"
     elif sample.is_built():
         rows, source = _manifest(sample.sample_root())["files"][f"domains/{name}.jsonl.gz"]["rows"], "sample"
-    return name, "domain", name, source, str(rows), None, DOMAINS[name].licence
+    return name, "domain", name, source, str(rows), None, spec.licence
 
 
-def _counts(spec: TaskSpec, folder: Path) -> tuple[list[int], int | None]:
+def _counts(spec: TaskSpec, place: Path) -> tuple[list[int], int | None]:
     try:
-        files = sources.split_files(spec, folder)
-        return [_lines(files[split]) for split in sources.SPLITS], spec.classes
+        found = task_splits(spec, place)
+        return [_rows(found[split]) for split in sources.SPLITS if split in found], spec.classes
     except UserError:
         return [], spec.classes  # an incomplete folder: load_task says what is missing
 
 
-def _lines(path: Path) -> int:
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rb") as lines:
-        return sum(1 for line in lines if not line.isspace())
+def _rows(source) -> int:
+    return sum(1 for _ in records(source))
 
 
 def _manifest(folder: Path) -> dict:

@@ -1,11 +1,14 @@
 """Corpora that are read again and again without being held in memory, and their held-out share."""
 
 import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 from pathlib import Path
 
-from helpers.data.jsonl import read_texts
+from helpers.data.records import Texts
+from helpers.data.text import checked
+from helpers.errors import UserError
 
 _GAP = re.compile(r"[\W_]+")
 
@@ -13,24 +16,44 @@ _GAP = re.compile(r"[\W_]+")
 class Corpus:
     """The texts of a domain, re-iterable: each pass reads the file anew (or goes over a list).
 
-    name: the domain. source: one line that says where the text comes from. Exactly one of path (JSONL or
-    JSONL.gz with a "text" a row) and texts. len() counts once, by reading.
+    name: the domain. source: one line that says where the text comes from. Exactly one of path (anything
+    `helpers.data.records` reads) and texts (a list, or a DataFrame or Dataset). text_column: the text's; found by
+    itself where not given. Empty documents are left out; after a first whole pass left_out says how many, and a
+    warning does. len() counts once, by reading. Raises UserError, with file and row, for what is no text.
+
+    >>> list(Corpus("law", "a list", texts=["A statute.", "A court."]))
+    ['A statute.', 'A court.']
     """
 
-    def __init__(self, name: str, source: str, *, path: str | Path | None = None, texts: list[str] | None = None):
+    def __init__(self, name: str, source: str, *, path: str | Path | None = None, texts=None, text_column: str = ""):
         if (path is None) == (texts is None):
             raise ValueError("give a Corpus either a path or texts")
         self.name, self.source = name, source
         self.path = None if path is None else Path(path)
-        self.texts = texts
-        self._length = None if texts is None else len(texts)
+        self.texts, self.text_column = texts, text_column
+        if texts is not None and not hasattr(texts, "columns") and not hasattr(texts, "column_names"):
+            checked(texts, name)  # one string is refused here, an item when it is reached
+            self.texts = [{"text": text} for text in texts]
+        self.left_out = 0
+        self._length: int | None = None
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.texts) if self.path is None else read_texts(self.path)
+        rows = Texts(self.path if self.texts is None else self.texts, self.text_column)
+        yield from rows
+        if rows.left_out and self._length is None:
+            warnings.warn(
+                f"domain {self.name}: {rows.left_out} of {rows.read} documents are empty (first: {rows.first_empty}) "
+                "and were left out",
+                stacklevel=2,
+            )
+        if self._length is None and rows.left_out == rows.read:
+            raise UserError(f"{self.path or self.name}: no texts; expected a document a row")
+        self.left_out, self._length = rows.left_out, rows.read - rows.left_out
 
     def __len__(self) -> int:
         if self._length is None:
-            self._length = sum(1 for _ in self)
+            for _ in self:
+                pass
         return self._length
 
     def __repr__(self) -> str:

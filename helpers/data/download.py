@@ -21,6 +21,7 @@ import pandas as pd
 from filelock import FileLock
 
 from helpers.data import jsonl, sources
+from helpers.data.records import labelled
 from helpers.data.registry import TASKS, TaskSpec
 from helpers.errors import UserError
 
@@ -132,7 +133,7 @@ def _fetch(spec: TaskSpec, source: Source, folder: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(raw)
         try:
-            frame = jsonl.read_labelled(path)
+            frame = labelled(path)[0]
         except UserError as error:
             raise _Refused(f"{split} cannot be read ({str(error).rpartition('/')[2]})") from None
         path.unlink()

@@ -2,9 +2,12 @@
 
 import json
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from helpers.data.raw import form, stem
+from helpers.data.records import TEXT_COLUMNS, find_column
+from helpers.data.sources import data_root, domain_name
 from helpers.errors import UserError, nearest
 
 METRICS = ("micro_f1", "macro_f1")
@@ -18,7 +21,7 @@ class TaskSpec:
     labels: their names where every source spells them alike, else None. partner: the task whose text
     Transfer-TAPT adapts to (Table 6); it lies in another domain where the sample has only one task a domain.
     paper_sizes: rows of train, dev and test in Table 2. kind: "paper", "sample", "toy" or "user".
-    evaluation: the task whose dev and test serve this one too. folder: where a user's task lies.
+    evaluation: the task whose dev and test serve this one too. folder: the file or folder a user's task lies in.
     """
 
     name: str
@@ -119,12 +122,18 @@ _DOMAINS = (  # in the order of every table
 DOMAINS: dict[str, DomainSpec] = {spec.name: spec for spec in _DOMAINS}
 
 
-def task_spec(name: str, task_file: str | Path = "") -> TaskSpec:
+def known_tasks(task_file: str | Path = "", data_dir: str | Path = "", domain: str = "") -> dict[str, TaskSpec]:
+    """Every task there is: the study's, those of TASK_FILE and those that lie in the data root."""
+    own = read_task_file(task_file, domain)
+    return {**TASKS, **{name: spec for name, spec in root_tasks(data_dir).items() if name not in own}, **own}
+
+
+def task_spec(name: str, task_file: str | Path = "", data_dir: str | Path = "", domain: str = "") -> TaskSpec:
     """The task of that name; raises UserError with the nearest name when there is none.
 
-    task_file: a file of further tasks, see read_task_file.
+    task_file, domain: see read_task_file. data_dir: a data root, whose tasks/ are known too.
     """
-    tasks = {**TASKS, **read_task_file(task_file)}
+    tasks = known_tasks(task_file, data_dir, domain)
     if name not in tasks:
         raise UserError(
             f"task {name!r}: there is none of that name.{nearest(str(name), tasks)} "
@@ -133,12 +142,12 @@ def task_spec(name: str, task_file: str | Path = "") -> TaskSpec:
     return tasks[name]
 
 
-def domain_spec(name: str, domain_file: str | Path = "") -> DomainSpec:
+def domain_spec(name: str, domain_file: str | Path = "", data_dir: str | Path = "") -> DomainSpec:
     """The domain of that name; raises UserError with the nearest name when there is none.
 
-    domain_file: JSONL of a domain of your own, named by its stem ("law.jsonl.gz" is "law").
+    domain_file: one or more of your own, see own_domains. data_dir: a data root, whose domains/ are known too.
     """
-    domains = {**DOMAINS, **_own_domain(domain_file)}
+    domains = {**DOMAINS, **root_domains(data_dir), **own_domains(domain_file)}
     if name not in domains:
         raise UserError(
             f"domain {name!r}: there is none of that name.{nearest(str(name), domains)} "
@@ -147,29 +156,114 @@ def domain_spec(name: str, domain_file: str | Path = "") -> DomainSpec:
     return domains[name]
 
 
-def read_task_file(path: str | Path = "") -> dict[str, TaskSpec]:
-    """Tasks registered by a few lines of JSON (a list of objects) or TOML (tables [[task]]).
+def domain_names(domain_file: str | Path = "") -> tuple[str, ...]:
+    """The names of the domains in DOMAIN_FILE, in its order; see own_domains."""
+    return tuple(own_domains(domain_file))
 
-    Keys of each: name, domain; optional metric ("macro_f1" unless said, or "micro_f1"), path (folder with
-    train, dev and test .jsonl or .jsonl.gz, relative to this file; without it the data root's tasks/<name>),
-    partner (task for Transfer-TAPT), description, licence. Raises UserError for anything else.
+
+def own_domains(domain_file: str | Path = "") -> dict[str, DomainSpec]:
+    """The domains of DOMAIN_FILE: a file or folder of text, or several between commas, each named by its stem.
+
+    A file named as one of the study's domains stands in for it. Raises UserError for a domain given twice, two files
+    of one name, and a file called generic.
+    """
+    found: dict[str, DomainSpec] = {}
+    parts = [str(part).strip() for part in str(domain_file).split(",")] if str(domain_file) else []
+    for part in filter(None, parts):
+        path = Path(part).expanduser()
+        name = domain_name(path)
+        if name in found:
+            other = found[name].path
+            way = "give it once" if Path(other).resolve() == path.resolve() else "rename one of them"
+            raise UserError(f"DOMAIN_FILE {domain_file}: {other} and {path} are both domain {name!r}; {way}")
+        if name == "generic":
+            raise UserError(
+                f"DOMAIN_FILE {path}: 'generic' is the text like the base model's own, not a domain of its own; rename "
+                "the file, or put it as domains/generic.jsonl into a data root to stand in for that text"
+            )
+        found[name] = _own_domain(name, path)
+    return found
+
+
+def _own_domain(name: str, path: Path) -> DomainSpec:
+    known = DOMAINS.get(name)
+    return DomainSpec(name, known.title if known else name, f"text of {path.name}", "yours",
+                      known.not_dapt if known else None, str(path))  # fmt: skip
+
+
+def root_domains(data_dir: str | Path = "") -> dict[str, DomainSpec]:
+    """The domains that lie in the data root beside the study's own."""
+    root = data_root(data_dir)
+    folder = root / "domains" if root else None
+    if not folder or not folder.is_dir():
+        return {}
+    paths = [path for path in sorted(folder.iterdir()) if path.is_dir() or form(path)]
+    names = {domain_name(path): path for path in paths if not path.name.startswith(".")}
+    return {name: _own_domain(name, path) for name, path in names.items() if name not in DOMAINS}
+
+
+def root_tasks(data_dir: str | Path = "") -> dict[str, TaskSpec]:
+    """The tasks that lie in the data root's tasks/ beside the study's own, each named by its folder or file.
+
+    tasks.toml in the root (as TASK_FILE), or task.toml in a task's folder, says domain and metric. Without them the
+    metric is macro-F1, and the domain the root's own one where there is just one, else one named as the task.
+    """
+    root = data_root(data_dir)
+    if not root:
+        return {}
+    found = read_task_file(root / "tasks.toml") if (root / "tasks.toml").is_file() else {}
+    own = list(root_domains(data_dir))
+    folder = root / "tasks"
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        name = stem(path)
+        if name in TASKS or name in found or name.startswith(".") or not (path.is_dir() or form(path)):
+            continue
+        entry = {"name": name, "domain": own[0] if len(own) == 1 else name}
+        if (path / "task.toml").is_file():
+            entry |= _read_entries(path / "task.toml")
+        spec = _own_task(entry, f"data root {root.name}, task {name}", folder)
+        found[spec.name] = replace(spec, folder=str(path))
+    return found
+
+
+def own_task(path: str | Path, domain: str = "") -> TaskSpec:
+    """The task whose labelled rows lie in this file or folder, named by its stem.
+
+    domain: the domain its text comes from; one named as the task where not given.
+    """
+    name = domain_name(path)
+    if name in TASKS:
+        raise UserError(f"{path}: the name {name!r} is taken by a task of the study; rename the file or folder")
+    return TaskSpec(name, domain or name, description=f"rows of {Path(path).name}", licence="yours", kind="user",
+                    folder=str(Path(path).expanduser()))  # fmt: skip
+
+
+def read_task_file(path: str | Path = "", domain: str = "") -> dict[str, TaskSpec]:
+    """Tasks of your own: labelled rows themselves, or a few lines of JSON or TOML that register some.
+
+    path: a .csv, .tsv, .jsonl, .parquet or .json of rows, or a folder with splits, which is one task named by its
+    stem; or JSON (a list of objects) or TOML (tables [[task]]) with the keys name, domain; optional metric ("macro_f1"
+    unless said, or "micro_f1"), path (file or folder of its rows, relative to this file; without it the data root's
+    tasks/<name>), partner (task for Transfer-TAPT), description, licence. domain: of a task that names none; else one
+    named as the task. Raises UserError for anything else.
     """
     if not path:
         return {}
     path = Path(path).expanduser()
-    try:
-        text = path.read_text(encoding="utf-8")
-        entries = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except OSError as error:
-        raise UserError(f"TASK_FILE {path}: cannot be read ({error.strerror})") from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"TASK_FILE {path}: malformed: {error}") from None
+    entries = _read_entries(path) if path.suffix.lower() in (".toml", ".json") and not path.is_dir() else None
+    if entries is None or _are_rows(entries):
+        if not path.exists():
+            raise UserError(f"TASK_FILE {path}: no such file or folder")
+        spec = own_task(path, domain)
+        return {spec.name: spec}
     if isinstance(entries, dict):
         entries = entries.get("task", entries.get("tasks", [entries]))
     if not isinstance(entries, list):
         raise UserError(f"TASK_FILE {path}: expected a list of tasks, each with a name and a domain")
     tasks: dict[str, TaskSpec] = {}
     for number, entry in enumerate(entries, 1):
+        if domain and isinstance(entry, dict):
+            entry = {"domain": domain} | entry
         spec = _own_task(entry, f"TASK_FILE {path}, task {number}", path.parent)
         if spec.name in TASKS or spec.name in tasks:
             raise UserError(f"TASK_FILE {path}, task {number}: the name {spec.name!r} is taken; choose another")
@@ -179,6 +273,21 @@ def read_task_file(path: str | Path = "") -> dict[str, TaskSpec]:
             hint = nearest(spec.partner, [*TASKS, *tasks])
             raise UserError(f"TASK_FILE {path}: partner {spec.partner!r} of {spec.name!r} is no task.{hint}")
     return tasks
+
+
+def _read_entries(path: Path):
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        return tomllib.loads(text) if path.suffix.lower() == ".toml" else json.loads(text)
+    except OSError as error:
+        raise UserError(f"TASK_FILE {path}: cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"TASK_FILE {path}: malformed: {error}") from None
+
+
+def _are_rows(entries) -> bool:
+    first = entries[0] if isinstance(entries, list) and entries else None
+    return isinstance(first, dict) and "name" not in first and bool(find_column(first, "", TEXT_COLUMNS, ""))
 
 
 _KEYS = ("name", "domain", "metric", "path", "partner", "description", "licence")
@@ -213,19 +322,3 @@ def _own_task(entry, where: str, base: Path) -> TaskSpec:
         kind="user",
         folder=str(base / Path(folder).expanduser()) if folder else None,
     )
-
-
-def _own_domain(path: str | Path) -> dict[str, DomainSpec]:
-    if not path:
-        return {}
-    path = Path(path).expanduser()
-    name = path.name.removesuffix(".gz").removesuffix(".jsonl")
-    description = f"text of {path.name}"
-    known = DOMAINS.get(name)
-    return {name: DomainSpec(name, known.title if known else name, description, "yours",
-                             known.not_dapt if known else None, str(path))}  # fmt: skip
-
-
-def domain_names(domain_file: str | Path = "") -> tuple[str, ...]:
-    """Names of the domains in DOMAIN_FILE."""
-    return tuple(_own_domain(domain_file))

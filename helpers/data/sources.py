@@ -1,19 +1,24 @@
-"""Where a task or a domain is found: data root -> cache -> hub and the data sets' own URLs -> sample."""
+"""Where data lie: the data root, the cache of downloads, a task's splits in a folder, names of files."""
 
 import os
+import re
 from pathlib import Path
 
-from helpers.data import jsonl
-from helpers.data.registry import TASKS, TaskSpec
-from helpers.errors import UserError, nearest
+from helpers.data.raw import form, stem
+from helpers.errors import UserError
 from helpers.paths import cache_dir
 
 SPLITS = ("train", "dev", "test")
+ALIASES = {"train": ("train", "training"), "dev": ("dev", "validation", "valid", "val"), "test": ("test",)}
+_SHARD = re.compile(r"-\d+-of-\d+$")
 
 
 def data_root(data_dir: str | Path = "") -> Path | None:
-    """The data root given by the caller or by DSP_DATA, checked to exist; None when neither is set."""
-    value = str(data_dir) if str(data_dir) not in ("", "toy") else os.environ.get("DSP_DATA", "")
+    """The data root given by the caller, else by DSP_DATA, checked to exist; None when neither is set.
+
+    "toy" stands for generated text, of tasks and domains alike: DSP_DATA is not looked at then.
+    """
+    value = str(data_dir) or os.environ.get("DSP_DATA", "")
     if not value or value == "toy":
         return None
     root = Path(value).expanduser()
@@ -27,57 +32,39 @@ def downloads() -> Path:
     return cache_dir() / "data" / "downloads"
 
 
-def split_files(spec: TaskSpec, folder: Path) -> dict[str, Path]:
-    """{"train", "dev", "test": file} of a task's folder; raises UserError for one that is missing.
+def domain_name(path: str | Path) -> str:
+    """The name of a domain kept in this file or folder: what is left without the known endings.
 
-    A task that is evaluated on another's dev and test (rct-sample on rct's) takes them from the folder beside.
+    Raises UserError for a name that cannot serve as one.
+
+    >>> domain_name("texts/law.v2.jsonl.gz"), domain_name("LAW.JSONL")
+    ('law.v2', 'LAW')
     """
-    files = {}
-    for split in SPLITS:
-        path = jsonl.find(folder, split)
-        if path is None and spec.evaluation and split != "train":
-            path = jsonl.find(folder.parent / spec.evaluation, split)
-        if path is None:
-            raise UserError(f"{folder}: no {split}.jsonl or {split}.jsonl.gz; a task needs train, dev and test")
-        files[split] = path
-    return files
+    name = stem(path)
+    if not name.strip(".") or not all(mark.isalnum() or mark in "._-" for mark in name):
+        raise UserError(f"{path}: {name!r} cannot name a domain or task; letters, digits, '.', '_' and '-' only")
+    return name
 
 
-def task_folder(spec: TaskSpec, data_dir: str | Path = "") -> tuple[Path, str]:
-    """(folder of a task's files, one line that says which source it is)."""
-    if spec.folder:
-        folder = Path(spec.folder)
-        if not folder.is_dir():
-            raise UserError(f"TASK_FILE, task {spec.name!r}: {folder} is no folder; expected train, dev, test in it")
-        return folder, f"your folder {folder.name}"
-    root = data_root(data_dir)
-    if root and (root / "tasks" / spec.name).is_dir():
-        return root / "tasks" / spec.name, f"data root {root.name}"
-    if spec.kind == "user":
-        raise UserError(
-            f"task {spec.name!r}: no {root / 'tasks' / spec.name if root else 'data root'}; put its files there "
-            "or give the task a path in TASK_FILE"
-        )
-    if spec.kind == "sample":
-        from helpers.data import sample
-
-        return sample.get_sample() / "tasks" / spec.name, "sample"
-    from helpers.data import download
-
-    return download.get_task(spec), "download"
+def find(folder: Path, name: str) -> Path | None:
+    """The file or folder of that name in a folder, whatever its known ending, or None; raises UserError for two."""
+    if not folder.is_dir():
+        return None
+    found = [path for path in sorted(folder.iterdir()) if stem(path) == name and (form(path) or path.is_dir())]
+    if len(found) > 1:
+        raise UserError(f"{folder}: both {found[0].name} and {found[1].name}; keep one of them")
+    return found[0] if found else None
 
 
-def domain_path(name: str, data_dir: str | Path = "") -> tuple[Path, str]:
-    """(file of a domain's text, one line that says which source it is)."""
-    root = data_root(data_dir)
-    if root:
-        path = jsonl.find(root / "domains", name)
-        if path:
-            return path, f"data root {root.name}"
-    # The paper's own corpora were never published, so there is nothing to download before the sample.
-    from helpers.data import sample
-
-    path = jsonl.find(sample.get_sample() / "domains", name)
-    if path is None:
-        raise UserError(f"domain {name!r}: not in the sample.{nearest(name, TASKS)}")
-    return path, "sample"
+def splits_in(folder: Path) -> dict[str, list[Path]]:
+    """{"train", "dev", "test": its files} of those splits a folder has; validation, valid and val stand for dev."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted([*folder.iterdir(), *(folder / "data").glob("*")]):
+        name = _SHARD.sub("", stem(path)).lower()
+        for split, aliases in ALIASES.items():
+            if name in aliases and form(path):
+                found.setdefault(split, []).append(path)
+    for split, paths in found.items():
+        if len(paths) > 1 and not all(_SHARD.search(stem(path)) for path in paths):
+            raise UserError(f"{folder}: both {paths[0].name} and {paths[1].name} could be {split}; keep one of them")
+    return found

@@ -1,0 +1,51 @@
+"""Setting dev and test rows apart from one file: by content, stratified, near-duplicates on one side."""
+
+from hashlib import blake2b
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
+
+from helpers.data.leaks import NEAR
+from helpers.data.shingles import Shingles, containing
+from helpers.errors import UserError
+
+SHARES = {"test": 0.2, "dev": 0.1}
+
+
+def set_apart(rows: pd.DataFrame, wanted: tuple[str, ...], where: str, *, seed: int = 0) -> dict[str, pd.DataFrame]:
+    """{"train": the rest, and each of `wanted`: its rows}, every label by its share, in the file's order.
+
+    rows: text and label. wanted: "dev" (10 % of the rows), "test" (20 %) or both. A row goes by a hash of its words,
+    not by its place; rows of equal words, or of which one holds 80 % of the other's shingles, go together, so that
+    no test row has its copy in train. Raises UserError where too few rows are given.
+    """
+    shingles = Shingles(rows["text"].tolist())
+    one, other = containing(shingles, shingles, NEAR)
+    equal = pd.factorize(np.array(shingles.words, dtype=object))[0]
+    first = pd.Series(np.arange(len(rows))).groupby(equal).transform("first").to_numpy()
+    ends = np.concatenate([one, np.arange(len(rows))]), np.concatenate([other, first])
+    graph = sparse.coo_matrix((np.ones(len(ends[0]), bool), ends), shape=(len(rows),) * 2)
+    groups = connected_components(graph, directed=False)[1]
+    codes = [blake2b(f"{seed} {words}".encode(), digest_size=8).hexdigest() for words in shingles.words]
+    table = pd.DataFrame({"group": groups, "code": codes, "label": rows["label"].to_numpy()})
+    by_group = table.sort_values("code").groupby("group", sort=False).agg(
+        label=("label", "first"), size=("label", "size"))  # fmt: skip
+    side = {}
+    for _, some in by_group.groupby("label"):
+        room = {split: round(SHARES[split] * int(some["size"].sum())) for split in wanted}
+        for group, size in some["size"].items():
+            split = next((split for split in wanted if size <= room[split]), "train")
+            side[group] = split
+            if split != "train":
+                room[split] -= size
+    sides = np.array([side[group] for group in groups])
+    found = {split: rows[sides == split] for split in ("train", *wanted)}
+    for split, some in found.items():
+        if not len(some):
+            raise UserError(
+                f"{where}: {len(rows)} rows are too few to set {split} apart; give ten rows a label or more, "
+                f"or a file {split} of your own"
+            )
+    return found

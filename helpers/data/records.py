@@ -1,0 +1,275 @@
+"""Rows of text and labels out of whatever people keep them in: files, folders, DataFrames, `datasets`."""
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from pathlib import Path
+
+import pandas as pd
+
+from helpers.data.jsonl import read_rows
+from helpers.data.raw import FORMS, form, lines, opened
+from helpers.data.text import EMPTY, fault
+from helpers.errors import UserError, nearest
+
+# Looked for in this order where no column is named.
+TEXT_COLUMNS = ("text", "sentence", "content", "body", "abstract", "review", "document", "article", "passage",
+                "paragraph", "comment", "message", "post", "tweet", "description", "utterance", "question")  # fmt: skip
+LABEL_COLUMNS = ("label", "labels", "class", "category", "target", "sentiment", "topic", "intent", "stars", "rating")
+_CHUNK = 20_000  # rows of a table read together
+Record = tuple[str, int, Mapping]
+
+
+def records(source) -> Iterator[Record]:
+    """(file, row number from 1, columns) of every row of a source.
+
+    source: a file (.jsonl, .json holding an array, .csv or .tsv with a header, .parquet, .txt with a document a line;
+    the text formats also as .gz, .zip or .zst), a folder of such files (each .txt in it one document) or one saved by
+    `datasets`, a list of files, a DataFrame, or a `datasets.Dataset`. Rows of CSV count the header as row 1.
+    Raises UserError, with file and row, for what cannot be read.
+    """
+    if isinstance(source, str | Path):
+        path = Path(source).expanduser()
+        return _folder(path) if path.is_dir() else _file(path)
+    if isinstance(source, pd.DataFrame):
+        return _frame("DataFrame", source, 1)
+    if hasattr(source, "column_names") and hasattr(source, "features"):
+        return _dataset(source)
+    if isinstance(source, list) and not any(isinstance(part, str | Path) for part in source[:1]):
+        return (("texts", row, value) for row, value in enumerate(source, 1))
+    if isinstance(source, list | tuple):
+        return chain.from_iterable(map(records, source))
+    raise UserError(f"data: expected a file, a folder, a DataFrame or a datasets.Dataset, got {type(source).__name__}")
+
+
+def _file(path: Path) -> Iterator[Record]:
+    kind = form(path)
+    where = str(path)
+    if not path.exists():
+        raise UserError(f"{path}: no such file or folder")
+    if kind in (".csv", ".tsv"):
+        yield from _table(path, kind)
+    elif kind == ".parquet":
+        yield from _parquet(path)
+    elif kind == ".json":
+        yield from ((where, row, value) for row, value in _array(path))
+    elif kind == ".txt":
+        yield from ((where, row, {"text": line.strip("\r\n")}) for row, line in lines(path) if line.strip())
+    elif kind:
+        yield from ((where, row, value) for row, value in read_rows(path))
+    else:
+        raise UserError(f"{path}: unknown kind of file; expected a name that ends in {', '.join(FORMS)}")
+
+
+def _folder(path: Path) -> Iterator[Record]:
+    if saved_by_datasets(path):
+        yield from records(load_saved(path))
+        return
+    files = sorted(file for file in path.rglob("*") if form(file) and not file.name.startswith("."))
+    if not files:
+        raise UserError(f"{path}: no data in this folder; expected files that end in {', '.join(FORMS)}")
+    for file in files:
+        if form(file) == ".txt":
+            yield str(file), 1, {"text": "".join(line for _, line in lines(file))}
+        else:
+            yield from _file(file)
+
+
+def saved_by_datasets(folder: Path) -> bool:
+    """Whether a folder was written by `Dataset.save_to_disk` or `DatasetDict.save_to_disk`."""
+    return any((folder / name).is_file() for name in ("dataset_dict.json", "state.json"))
+
+
+def load_saved(folder: Path):
+    """The `datasets.Dataset` or `DatasetDict` of a folder; raises UserError for a damaged one."""
+    from datasets import load_from_disk
+
+    try:
+        return load_from_disk(str(folder))
+    except Exception as error:
+        raise UserError(f"{folder}: datasets cannot load this folder ({str(error).splitlines()[0]})") from None
+
+
+def _dataset(source) -> Iterator[Record]:
+    if isinstance(source, Mapping):
+        raise UserError(f"data: a DatasetDict of {', '.join(source)}; give one of its splits")
+    names = {column: feature.names for column, feature in (source.features or {}).items() if hasattr(feature, "names")}
+    for row, value in enumerate(source, 1):
+        for column, labels in names.items():
+            if isinstance(value[column], int) and value[column] >= 0:
+                value[column] = labels[value[column]]
+        yield "Dataset", row, value
+
+
+def _frame(where: str, frame: pd.DataFrame, first: int) -> Iterator[Record]:
+    columns = [str(column) for column in frame.columns]
+    for row, values in enumerate(frame.itertuples(index=False, name=None), first):
+        yield where, row, dict(zip(columns, values, strict=True))
+
+
+def _table(path: Path, kind: str) -> Iterator[Record]:
+    try:
+        with opened(path) as file:
+            chunks = pd.read_csv(
+                file, sep="," if kind == ".csv" else "\t", dtype=str, keep_default_na=False, encoding="utf-8-sig",
+                chunksize=_CHUNK, skip_blank_lines=True, quoting=csv.QUOTE_MINIMAL,
+            )  # fmt: skip
+            row = 2
+            for chunk in chunks:
+                if not isinstance(chunk.index, pd.RangeIndex):
+                    raise UserError(f"{path}, row {row}: more fields than the header has; quote texts with commas")
+                yield from _frame(str(path), chunk, row)
+                row += len(chunk)
+    except UnicodeDecodeError:
+        for _ in lines(path):  # names the row
+            pass
+        raise
+    except pd.errors.EmptyDataError:
+        raise UserError(f"{path}: no rows; expected a header line and rows") from None
+    except pd.errors.ParserError as error:
+        raise UserError(f"{path}: malformed table ({' '.join(str(error).split())}); check its quotes") from None
+
+
+def _parquet(path: Path) -> Iterator[Record]:
+    import pyarrow
+    from pyarrow import parquet
+
+    with opened(path) as file:
+        try:
+            row = 1
+            for batch in parquet.ParquetFile(file).iter_batches(_CHUNK):
+                for value in batch.to_pylist():
+                    yield str(path), row, value
+                    row += 1
+        except pyarrow.ArrowException as error:
+            raise UserError(f"{path}: no Parquet file, or a damaged one ({str(error).splitlines()[0]})") from None
+
+
+def _array(path: Path) -> Iterator[tuple[int, dict]]:
+    with opened(path) as file:
+        try:
+            values = json.loads(file.read().decode("utf-8-sig"))
+        except UnicodeDecodeError:
+            values = None
+        except RecursionError:
+            raise UserError(f"{path}: nested too deeply; expected a list of objects") from None
+        except ValueError as error:
+            if "Extra data" not in str(error):
+                raise UserError(f"{path}: malformed JSON ({error}); expected a list of objects") from None
+            values = None  # one object a line, under another name
+    if values is None:
+        yield from read_rows(path)
+        return
+    if not isinstance(values, list):
+        raise UserError(f"{path}: expected a list of objects, found a {type(values).__name__}")
+    for row, value in enumerate(values, 1):
+        if type(value) is not dict:
+            raise UserError(f"{path}, row {row}: expected an object with a text, found {str(value)[:40]!r}")
+        yield row, value
+
+
+def find_column(columns: Iterable[str], asked: str, usual: tuple[str, ...], where: str) -> str:
+    """The column asked for, else the first of the usual names that is there in any case, else "".
+
+    Raises UserError where the column asked for is not there.
+    """
+    columns = [str(column) for column in columns]
+    if asked:
+        if asked not in columns:
+            raise UserError(f"{where}: no column {asked!r}.{nearest(asked, columns)} Columns: {', '.join(columns)}")
+        return asked
+    folded = {column.strip().lower(): column for column in reversed(columns)}
+    return next((folded[name] for name in usual if name in folded), "")
+
+
+class Texts:
+    """The texts of a source, one pass after the other: empty ones are left out and counted.
+
+    source: see `records`. column: the text's, found by itself where not given. After a whole pass read holds the
+    rows seen, left_out the empty ones, first_empty where the first is.
+    """
+
+    def __init__(self, source, column: str = ""):
+        self.source, self.column = source, column
+        self.read = self.left_out = 0
+        self.first_empty = ""
+
+    def __iter__(self) -> Iterator[str]:
+        read, empty, first = 0, 0, ""
+        column = ""
+        for where, row, value in records(self.source):
+            read += 1
+            if column not in value:
+                column = _text_column(value, self.column, where, row)
+            text = value[column]
+            if found := fault(text):
+                if found != EMPTY:
+                    raise UserError(f"{where}, row {row}: text is {found}; give it a text or delete the row")
+                empty, first = empty + 1, first or f"{where}, row {row}"
+                continue
+            yield text
+        self.read, self.left_out, self.first_empty = read, empty, first
+
+
+def _text_column(value: Mapping, asked: str, where: str, row: int) -> str:
+    column = find_column(value, asked, TEXT_COLUMNS, f"{where}, row {row}")
+    if not column and len(value) == 1:
+        return next(iter(value))
+    if not column:
+        raise UserError(f"{where}, row {row}: text is missing; found {_keys(value)}; name its column by text_column")
+    return column
+
+
+def _keys(value: Mapping) -> str:
+    return "the keys " + ", ".join(repr(str(key)) for key in list(value)[:12]) if value else "no keys"
+
+
+def labelled(source, text_column: str = "", label_column: str = "") -> tuple[pd.DataFrame, str]:
+    """(DataFrame of text and label, both str, in the source's order; a few words on columns found by themselves).
+
+    Its index holds the rows' numbers in the file. Labels lose the spaces around them; whole numbers and true/false
+    serve by their JSON spelling. Raises UserError, with file and row, for a row without text, a missing label or one
+    of another kind, labels that differ by case or inner spacing only, and a source without rows.
+    """
+    texts, labels, rows, note = [], [], [], ""
+    text_name = label_name = ""
+    spelt: dict[str, tuple[str, int]] = {}
+    for where, row, value in records(source):
+        if not rows:
+            text_name = _text_column(value, text_column, where, row)
+            label_name = find_column(value, label_column, LABEL_COLUMNS, f"{where}, row {row}") or "label"
+        if text_name not in value:
+            raise UserError(f"{where}, row {row}: {text_name} is missing; found {_keys(value)}")
+        if found := fault(value[text_name]):
+            raise UserError(f"{where}, row {row}: {text_name} is {found}; give it a text or delete the row")
+        label = _label(value, label_name, where, row)
+        known, first = spelt.setdefault(" ".join(label.split()).casefold(), (label, row))
+        if known != label:
+            raise UserError(
+                f"{where}: labels {known!r} (row {first}) and {label!r} (row {row}) differ by case or spacing only; "
+                "spell them alike"
+            )
+        texts.append(value[text_name])
+        labels.append(label)
+        rows.append(row)
+    if not texts:
+        raise UserError(f"{source}: no rows; expected a text and a label a row")
+    if (text_name, label_name) != ("text", "label"):
+        note = f"text from {text_name!r}, label from {label_name!r}"
+    index = pd.Index(rows, name="row")
+    return pd.DataFrame({"text": texts, "label": labels}, dtype=object, index=index), note
+
+
+def _label(value: Mapping, name: str, where: str, row: int) -> str:
+    label = value.get(name)
+    if hasattr(label, "item"):
+        label = label.item()  # a NumPy scalar
+    if isinstance(label, str) and label.strip() and not fault(label):
+        return label.strip()
+    if isinstance(label, int):  # bool is an int: true and false keep their JSON spelling
+        return json.dumps(label)
+    if label is None or label != label:
+        raise UserError(f"{where}, row {row}: {name} is missing; found {_keys(value)}; name its column by label_column")
+    found = "empty" if isinstance(label, str) else f"a {type(label).__name__}"
+    raise UserError(f"{where}, row {row}: {name} is {found}; expected a string or a whole number")

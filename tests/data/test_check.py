@@ -1,0 +1,55 @@
+"""What `dsp data check` says of files whose content is known."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from helpers.data import check_report, describe
+from helpers.data.toy import domain_texts, task_frames
+from helpers.errors import UserError
+
+
+def found(path, **options):
+    return describe(path, **options).set_index("what")
+
+
+def test_a_task_is_described_with_its_labels_copies_and_leaks(tmp_path):
+    frames = task_frames("toy_news")
+    frames["test"] = pd.concat([frames["test"], frames["train"][:7]])
+    (tmp_path / "mine").mkdir()
+    for split, rows in frames.items():
+        rows.rename(columns={"text": "body"}).to_csv(tmp_path / "mine" / f"{split}.csv", index=False)
+    table = found(tmp_path / "mine")
+    assert table.loc["rows", "found"] == "train 200, dev 80, test 87"
+    assert "text from 'body'" in table.loc["rows", "done"]
+    counts = pd.concat(frames.values())["label"].value_counts()
+    assert all(f"{label} {count}" in table.loc["labels", "found"] for label, count in counts.items())
+    assert table.loc["test rows that are in train", "found"].startswith("7 equal (0 with another label)")
+    assert table.loc["script", "found"] == "Latin 100%" and "English" in table.loc["script", "done"]
+    lines = check_report(tmp_path / "mine").splitlines()
+    assert len(lines) == len(table) and lines[0].startswith("kind") and "-> named mine" in lines[0]
+
+
+def test_a_domain_is_described_with_its_empty_and_repeated_documents(tmp_path):
+    texts = [*domain_texts("cs")[:150], *domain_texts("cs")[:4], "", " "]
+    (tmp_path / "law.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    table = found(tmp_path / "law.jsonl")
+    assert table.loc["documents"].tolist() == ["154", "2 empty ones are left out"]
+    assert table.loc["duplicates", "found"] == "4 documents repeat another"
+    assert found(tmp_path / "law.jsonl", tokenizer=lambda some: {"input_ids": [[0] * 9 for _ in some]}).loc[
+        "tokens a text", "found"].startswith("median 9, ")  # fmt: skip
+
+
+def test_japanese_is_told_and_so_are_the_pairs(tmp_path, monkeypatch):
+    monkeypatch.setattr("helpers.words._segmenter", lambda language: None)
+    (tmp_path / "ja.txt").write_text("雪が降る。\n道が凍る。\n", encoding="utf-8")
+    table = found(tmp_path / "ja.txt")
+    assert "looks like Japanese" in table.loc["script", "done"] and "pairs" in table.loc["script", "done"]
+    assert "too few" in table.loc["documents", "done"]
+
+
+def test_a_fault_is_raised_with_its_row(tmp_path):
+    (tmp_path / "a.csv").write_text("text,label\nx,a\n,b\n")
+    with pytest.raises(UserError, match="row 3: text is empty"):
+        describe(tmp_path / "a.csv")
