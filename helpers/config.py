@@ -37,7 +37,9 @@ class Config(BaseModel):
     data_dir: str = Field("", description="a data root tried before every other source; 'toy' generates text")
     output_dir: str = Field("", description="where results go; empty: outputs/<preset>")
     task_file: str = Field("", description="a file that registers further tasks")
-    domain_file: str = Field("", description="a JSONL file of your own domain's text, named by its stem")
+    domain_file: str = Field("", description="your own domains: files or folders between commas, named by their stems")
+    text_column: str = Field("", description="column of the text in TASK_FILE, else in DOMAIN_FILE; empty: found")
+    label_column: str = Field("", description="column of the label in TASK_FILE; empty: found")
     workers: int = Field(0, ge=0, le=1024, description="processes for independent jobs; 0: one a core")
     cluster: str = Field("", description="where jobs run: empty for this machine's processes, or a Dask scheduler")
     max_train: int = Field(0, ge=0, le=MOST, description="training rows a task; 0: all")
@@ -190,10 +192,11 @@ def check_places(config: Config) -> None:
         if folder and value != "toy" and not any(os.path.isdir(os.path.join(folder, part)) for part in DATA_FOLDERS):
             found = "no tasks/ and no domains/ in it" if os.path.isdir(folder) else "no such folder"
             raise UserError(f"{name}={_short(value)}: {found}; expected a data root with tasks/ and domains/")
-    for name, value in (("TASK_FILE", config.task_file), ("DOMAIN_FILE", config.domain_file)):
+    own = [("TASK_FILE", config.task_file), *(("DOMAIN_FILE", part.strip()) for part in config.domain_file.split(","))]
+    for name, value in own:
         file = _place(name, value)
-        if file and not os.path.isfile(file):
-            raise UserError(f"{name}={_short(value)}: no such file")
+        if file and not os.path.exists(file):
+            raise UserError(f"{name}={_short(value)}: no such file or folder")
     for name, value in (("OUTPUT_DIR", config.output_dir), ("DSP_CACHE", os.environ.get("DSP_CACHE", ""))):
         folder = _place(name, value)
         if folder and os.path.exists(folder) and not os.path.isdir(folder):

@@ -210,7 +210,8 @@ DOMAIN = {"domain", "task_text", "pool", "vampire", "selection", "quality", "ove
 # Parameter -> another value, and the kinds of artifacts that may change with it; no other does.
 MAY_CHANGE = {
     "preset": None, "tasks": None, "domains": None, "selection_tasks": None, "selectors": None, "neighbours": None,
-    "data_dir": None, "task_file": None, "domain_file": None,  # they name other steps; see the tests of their own
+    "data_dir": None, "task_file": None, "domain_file": None,
+    "text_column": None, "label_column": None,  # they name other steps; see the tests of their own
     "base_model": None,
     "output_dir": (".", set()), "workers": (2, set()), "cluster": ("local", set()),
     "seeds": (1, set()), "strong_seeds": (2, set()),  # more of the same kind, none changed

@@ -6,10 +6,10 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from helpers.config import Config, check_places, make_config
-from helpers.data import domain_spec, task_spec
+from helpers.config import Config
 from helpers.errors import UserError, nearest
 from helpers.paths import project_root
+from helpers.study.opening import open_config
 
 
 def notebooks_dir() -> Path:
@@ -93,12 +93,7 @@ def check(paths: Sequence[Path], preset: str, parameters: Mapping) -> tuple[Conf
     and a name that no notebook declares.
     """
     parameters = {name.upper(): value for name, value in parameters.items() if value is not None}
-    config = make_config(preset, parameters)
-    check_places(config)
-    for task in (*config.tasks, *config.selection_tasks):
-        task_spec(task, config.task_file)
-    for domain in config.domains:
-        domain_spec(domain, config.domain_file)
+    config = open_config(preset, parameters)
     names = {path: taken(read(path), path.name) for path in paths}
     for name in parameters:
         if not any(name in known for known in names.values()):

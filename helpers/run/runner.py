@@ -17,11 +17,11 @@ from pathlib import Path
 from helpers import files, hashing, paths
 from helpers.compute import versions
 from helpers.config import DATA_FOLDERS, Config, make_config
-from helpers.data import task_spec
 from helpers.errors import UserError
 from helpers.progress import Progress, duration
 from helpers.run import notebooks
 from helpers.run.execution import Outcome, Step, short
+from helpers.study.opening import spec_of
 
 LINE_EVERY = 60.0  # seconds between lines about a running notebook where the output is a file
 
@@ -135,7 +135,7 @@ def _common_key(config: Config) -> dict:
     named = [config.task_file, config.domain_file, config.base_model]
     for root in (config.data_dir, os.environ.get("DSP_DATA", "")):
         named += [os.path.join(root, part) for part in DATA_FOLDERS if root]
-    named += [task_spec(task, config.task_file).folder for task in (*config.tasks, *config.selection_tasks)]
+    named += [spec_of(task, config).folder for task in (*config.tasks, *config.selection_tasks)]
     places = [Path(name).expanduser() for name in named if name]
     return {
         "helpers": _content(Path(__file__).resolve().parent.parent),

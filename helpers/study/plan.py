@@ -11,6 +11,7 @@ from helpers.errors import UserError
 from helpers.hashing import fingerprint
 from helpers.methods import METHODS, check, split_selection
 from helpers.study import makers
+from helpers.study.opening import own_domain
 from helpers.study.steps import Step
 
 SEED = 0  # of adaptations and selections, one each as in the paper; seeds vary in fine-tuning
@@ -29,9 +30,11 @@ class Plan:
 
     def __init__(self, config: Config):
         self.config = config
-        caps = ("data_dir", "task_file", "max_train", "max_dev", "max_test")
-        self.source = tuple((name, getattr(config, name)) for name in caps)
+        given = ("data_dir", "task_file", "text_column", "label_column", "max_train", "max_dev", "max_test")
+        self.source = (("domain", own_domain(config)), *((name, getattr(config, name)) for name in given))
         self.places = {"data_dir": config.data_dir, "domain_file": config.domain_file}
+        if not config.task_file:
+            self.places["text_column"] = config.text_column
         self.tasks = tuple(dict.fromkeys((*config.tasks, *config.selection_tasks)))
 
     # Texts ---------------------------------------------------------------------------------------------

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from helpers import compute, paths
-from helpers.config import Config, check_places, make_config
-from helpers.data import domain_spec, leaked_rows, task_spec
+from helpers.config import Config
+from helpers.data import leaked_rows
 from helpers.errors import UserError
 from helpers.files import read_json, write_text
 from helpers.jobs import InProcess, JobsFailed, executor
@@ -17,6 +17,7 @@ from helpers.methods import METHODS, check, split_selection
 from helpers.results import load_records, record_path, write_record
 from helpers.store import Store
 from helpers.study import makers
+from helpers.study.opening import open_config
 from helpers.study.plan import GENERIC, NothingToCompare, Plan
 from helpers.study.steps import Step, make, missing
 from helpers.study.texts import Lines, Thinned
@@ -45,15 +46,9 @@ class Study:
         Raises UserError for an unknown preset, parameter, task, domain or selector and for a base model that is not
         there: before anything is computed.
         """
-        study = cls(make_config(PRESET, overrides))
-        config, plan = study.config, study.plan
-        check_places(config)
-        for task in plan.tasks:
-            task_spec(task, config.task_file)
-        for domain in config.domains:
-            domain_spec(domain, config.domain_file)
-        plan.base  # noqa: B018 - a base that is not there is refused before anything is computed
-        study.write("config.json", config.model_dump_json(indent=1) + "\n")
+        study = cls(open_config(PRESET, overrides))
+        study.plan.base  # noqa: B018 - a base that is not there is refused before anything is computed
+        study.write("config.json", study.config.model_dump_json(indent=1) + "\n")
         return study
 
     @property
