@@ -80,6 +80,7 @@ def split_heldout(texts: Iterable[str], share: float = 0.05) -> tuple[Iterable[s
     """
     if not 0 <= share <= 1:
         raise ValueError(f"share {share}: expected 0 to 1")
+    checked(texts)  # one string in place of texts is refused at once
     bound = int(share * 2**64)
 
     def held(text: str) -> bool:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from helpers.data.corpus import Filtered
 from helpers.data.shingles import Shingles, contained, containing, holding
+from helpers.data.text import checked
 from helpers.words import clean
 
 NEAR = 0.8  # share of a text's shingles that one other text must hold to be its near duplicate
@@ -78,7 +79,8 @@ def exclude(texts: Iterable[str], held_texts: Iterable[str], *, near: float | No
     whatever the case and punctuation; shorter held texts ("Methods.") only when they are the whole document.
     near: also drop documents that hold this part of a held text's five-word shingles, 0 to 1.
     """
-    held = Shingles(list(dict.fromkeys(held_texts)))
+    checked(texts)  # one string in place of texts is refused before anything is read
+    held = Shingles(list(dict.fromkeys(checked(held_texts, "held texts"))))
     short = _short(held)
 
     def kept(some: Iterator[str]) -> Iterator[str]:
@@ -104,7 +106,8 @@ def repeats(texts: Iterable[str], held_texts: Iterable[str]) -> np.ndarray:
     >>> repeats(["Well: the cat sat on a mat!", "The dog sat on a mat."], ["The cat sat on a mat."]).tolist()
     [True, False]
     """
-    held = Shingles(list(dict.fromkeys(held_texts)))
+    checked(texts)  # one string in place of texts is refused before anything is read
+    held = Shingles(list(dict.fromkeys(checked(held_texts, "held texts"))))
     short, runs = _short(held), np.unique(held.hashes)
     found = [np.zeros(0, bool)]
     for block in _blocks(texts):
@@ -153,7 +156,7 @@ def _copies(texts: list, others: list) -> np.ndarray:
 
 
 def _blocks(texts: Iterable[str]) -> Iterator[list[str]]:
-    texts = iter(texts)
+    texts = checked(texts)
     while block := list(islice(texts, _BLOCK)):
         yield block
 

@@ -27,12 +27,20 @@ _KINDS = (
 
 
 def form(path: str | Path) -> str:
-    """The data format a name ends in, such as ".csv" of "Reviews.CSV.gz"; "" for none that is known."""
+    """The data format a name ends in, or "" for none that is known.
+
+    >>> form("Reviews.CSV.gz"), form("reviews.docx")
+    ('.csv', '')
+    """
     return _taken_apart(path)[1]
 
 
 def stem(path: str | Path) -> str:
-    """The name of a file or folder without its known endings: "law.v2" of "texts/law.v2.jsonl.gz"."""
+    """The name of a file or folder without its known endings.
+
+    >>> stem("texts/law.v2.jsonl.gz")
+    'law.v2'
+    """
     return _taken_apart(path)[0]
 
 

@@ -28,6 +28,9 @@ def records(source) -> Iterator[Record]:
     the text formats also as .gz, .zip or .zst), a folder of such files (each .txt in it one document) or one saved by
     `datasets`, a list of files, a DataFrame, or a `datasets.Dataset`. Rows of CSV count the header as row 1.
     Raises UserError, with file and row, for what cannot be read.
+
+    >>> list(records(pd.DataFrame({"text": ["one"], "label": ["a"]})))
+    [('DataFrame', 1, {'text': 'one', 'label': 'a'})]
     """
     if isinstance(source, str | Path):
         path = Path(source).expanduser()
@@ -231,6 +234,9 @@ def labelled(source, text_column: str = "", label_column: str = "") -> tuple[pd.
     Its index holds the rows' numbers in the file. Labels lose the spaces around them; whole numbers and true/false
     serve by their JSON spelling. Raises UserError, with file and row, for a row without text, a missing label or one
     of another kind, labels that differ by case or inner spacing only, and a source without rows.
+
+    >>> labelled(pd.DataFrame({"body": ["one"], "class": [3]}))[1]
+    "text from 'body', label from 'class'"
     """
     texts, labels, rows, note = [], [], [], ""
     text_name = label_name = ""

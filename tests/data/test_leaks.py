@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.data import audit, exclude, leaked_rows, load_task
+from helpers.data import audit, exclude, leaked_rows, load_task, split_heldout
 from helpers.data.leaks import repeats, without_near_copies
 from helpers.data.shingles import SHINGLE, Shingles, contained, holding
+from helpers.errors import UserError
 from helpers.words import normalised
 
 WORDS = [f"word{n}" for n in range(400)]
@@ -165,3 +166,15 @@ def test_repeats_agrees_with_a_plain_reckoning():
     assert found.dtype == bool and 0 < found.sum() < len(texts)
     assert found.tolist() == [plain(text) for text in texts]
     assert repeats([], held).tolist() == [] and not repeats(texts, []).any()
+
+
+@pytest.mark.parametrize("ask", [exclude, repeats, lambda texts, held: split_heldout(texts)])
+def test_one_string_or_an_item_that_is_no_text_is_refused(ask):
+    with pytest.raises(UserError, match="expected a list of texts"):
+        ask("one text", ["held"])
+    if ask is not repeats and ask is not exclude:
+        return
+    with pytest.raises(UserError, match="item 2: text is missing"):
+        list(ask(["fine", None], ["held"]))
+    with pytest.raises(UserError, match="held texts, item 1: text is .*half"):
+        ask(["fine"], ["half \ud83d"])
