@@ -260,7 +260,8 @@ def labelled(source, text_column: str = "", label_column: str = "") -> tuple[pd.
         labels.append(label)
         rows.append(row)
     if not texts:
-        raise UserError(f"{source}: no rows; expected a text and a label a row")
+        said = source if isinstance(source, str | Path) else type(source).__name__
+        raise UserError(f"{said}: no rows; expected a text and a label a row")
     if (text_name, label_name) != ("text", "label"):
         note = f"text from {text_name!r}, label from {label_name!r}"
     index = pd.Index(rows, name="row")

@@ -133,6 +133,8 @@ def load_domain(
     >>> len(load_domain("news", data_dir="toy"))
     400
     """
+    if domain is None:
+        raise UserError("domain: expected a name, a file or texts, got None")
     if not isinstance(domain, str | Path):
         return Corpus(name or "own", "given in memory", texts=domain, text_column=text_column)
     if _is_path(domain, DOMAINS):
@@ -166,7 +168,11 @@ def _is_path(value: str | Path, known) -> bool:
     """Whether a name means a file or folder: what is registered is no path."""
     if isinstance(value, Path):
         return True
-    return value not in known and bool(form(value) or "/" in value or os.sep in value or Path(value).is_dir())
+    return (
+        value != ""
+        and value not in known
+        and bool(form(value) or "/" in value or os.sep in value or Path(value).is_dir())
+    )
 
 
 def _spec(task: str | Path, task_file, data_dir, domain: str) -> TaskSpec:
@@ -227,9 +233,7 @@ def _task_place(spec: TaskSpec, data_dir: str | Path) -> tuple[Path, str]:
         if root and place.parent == root / "tasks":
             return place, f"data root {root.name}"
         if not place.exists():
-            raise UserError(
-                f"TASK_FILE, task {spec.name!r}: {place} is no folder or file; expected train, dev, test in it"
-            )
+            raise UserError(f"task {spec.name!r}: {place} is no folder or file; expected rows with a text and a label")
         return place, f"your {'folder' if place.is_dir() else 'file'} {place.name}"
     place = find(root / "tasks", spec.name) if root else None
     if place:

@@ -44,7 +44,7 @@ def checked(texts: Iterable[str], where: str = "texts", *, unit: str = "item", e
     if isinstance(texts, str | bytes | PathLike):
         raise UserError(f"{where}: expected a list of texts, got one string; give [text], or load_domain(path) a path")
     if isinstance(texts, Mapping) or hasattr(texts, "columns") or not hasattr(texts, "__iter__"):
-        raise UserError(f"{where}: expected a list of texts, got a {type(texts).__name__}; give one column of it")
+        raise UserError(f"{where}: expected a list of texts, got {type(texts).__name__}")
     return _checked(texts, where, unit, empty)
 
 

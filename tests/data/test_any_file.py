@@ -320,3 +320,24 @@ def test_rows_are_counted_as_the_file_counts_them(tmp_path):
     with pytest.raises(UserError, match="a.csv, row 3: text is empty"):
         labelled(path)
     assert [row for _, row, _ in records(FRAME[:2])] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda: load_task(""), "task '': there is none"),
+        (lambda: load_domain(""), "domain '': there is none"),
+        (lambda: load_task("gone.csv"), "gone.csv is no folder or file"),
+        (lambda: load_domain("gone/"), "gone: no such file or folder"),
+        (lambda: load_task(42), "got int"),
+        (lambda: load_domain(42), "got int"),
+        (lambda: load_domain(None), "got None"),
+        (lambda: load_task({"a": FRAME}), "found the splits a"),
+        (lambda: load_task(FRAME[:0]), "DataFrame: no rows"),
+        (lambda: list(load_domain(FRAME.rename(columns={"text": "q"}))), "found the keys 'q', 'label'"),
+    ],
+)
+def test_what_cannot_be_a_task_or_a_domain_is_refused_in_one_line(ask, said):
+    with pytest.raises(UserError, match=said) as caught:
+        ask()
+    assert "\n" not in str(caught.value)
