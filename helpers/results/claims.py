@@ -61,10 +61,11 @@ def claims(
         rows += found
     order = list(dict.fromkeys(["dapt_beats_base", EVERY_DOMAIN, FARTHER, *CLAIMS]))
     rows.sort(key=lambda row: (*row.common.values(), order.index(row.claim), _SCOPES[row.scope]))
-    if overlap is not None:
-        rows.append(overlap_order(overlap, alpha))
-    frames = [table(rows)] + ([] if losses is None else [loss_claims(losses, alpha=alpha)])
-    return pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
+    others = [table([overlap_order(overlap, alpha)])] if overlap is not None else []
+    others += [loss_claims(losses, alpha=alpha)] if losses is not None else []
+    run = {name: " and ".join(sorted(records[name].unique())) for name in ("base_model", "preset")}
+    found = [frame for frame in (table(rows), *(other.assign(**run) for other in others)) if len(frame)]
+    return pd.concat(found, ignore_index=True) if found else table(rows)
 
 
 def paper_verdicts(alpha: float = 0.05) -> pd.DataFrame:

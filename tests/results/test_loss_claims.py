@@ -154,3 +154,4 @@ def test_claims_take_losses_and_every_claim_has_a_title(study):
     assert set(table["claim"]) == set(CLAIM_TITLES)
     assert table.groupby("claim")["scope"].apply(lambda scopes: (scopes == "all").sum()).eq(1).all()
     assert not [name for name in table if name.startswith("_")] and table["why"].ne("").all()
+    assert set(table["preset"]) == {"smoke"} and set(table["base_model"]) == {"mini"}
