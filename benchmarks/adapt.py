@@ -21,7 +21,7 @@ import torch
 from benchmarks.common import main, row, timed
 from helpers import compute
 from helpers.adapt import Recipe, adapt, load_masked_lm
-from helpers.adapt.loop import can_compile
+from helpers.adapt.training import can_compile
 from helpers.compute import Meter
 from helpers.data import load_domain, load_task
 from helpers.encoder.named import resolve_model

@@ -42,7 +42,7 @@ def device():
 
 @functools.cache
 def computes_in_bfloat16() -> bool:
-    """Whether this CPU multiplies bf16 matrices in instructions of its own (AMX, AVX-512); False where it is unknown."""
+    """Whether this CPU multiplies bf16 matrices in instructions of its own (AMX, AVX-512); False where unknown."""
     import torch
 
     found = torch.cpu.get_capabilities()

@@ -3,7 +3,7 @@
 from helpers.adapt.loop import HEAD, Adapted, adapt, scaled
 from helpers.adapt.loss import loss_interval, loss_matrix, masked_lm_loss
 from helpers.adapt.recipe import DAPT, TAPT, Recipe, tapt_recipe
-from helpers.encoder.masked_lm import load_masked_lm
+from helpers.encoder.load import load_masked_lm
 
 __all__ = [
     "DAPT", "HEAD", "TAPT", "Adapted", "Recipe", "adapt", "load_masked_lm", "loss_interval", "loss_matrix",
