@@ -24,7 +24,7 @@ from helpers.compute import Meter
 from helpers.data import load_domain, load_task
 from helpers.encoder.named import resolve_model
 from helpers.pretrain import Recipe, adapt, load_masked_lm
-from helpers.pretrain.loop import can_compile
+from helpers.pretrain.training import can_compile
 
 SHAPES = {  # layers, width, heads
     "mini": None,  # the bundled model itself

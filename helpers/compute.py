@@ -14,60 +14,67 @@ from contextlib import nullcontext
 
 import numpy as np
 
+from helpers.errors import UserError, nearest
 from helpers.paths import project_root
 
 PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "numpy", "pandas", "scipy", "scikit-learn", "papermill")
+PRECISIONS = ("bf16", "fp32")
 
 
 def device():
-    """The accelerator when there is one, else the CPU; DSP_DEVICE overrides it."""
+    """The accelerator when there is one, else the CPU; DSP_DEVICE (cpu, cuda, cuda:1, mps) overrides it.
+
+    Raises UserError for a DSP_DEVICE that is none of these or is not in this machine.
+    """
     import torch
 
     wanted = os.environ.get("DSP_DEVICE")
-    return torch.device(wanted or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if not wanted:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, _, number = wanted.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (number and not number.isdecimal()):
+        raise UserError(f"DSP_DEVICE={wanted}: expected cpu, cuda, cuda:1 or mps.{nearest(wanted, ('cpu', 'cuda'))}")
+    there = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}[kind]
+    if int(number or 0) >= there:
+        raise UserError(f"DSP_DEVICE={wanted}: torch finds no such device here; unset it or give cpu")
+    return torch.device(wanted)
 
 
 @functools.cache
-def bfloat16_is_faster() -> bool:
-    """Whether a bf16 matrix product beats fp32 on this CPU by a fifth, measured once a process in about 20 ms."""
+def computes_in_bfloat16() -> bool:
+    """Whether this CPU multiplies bf16 matrices in instructions of its own (AMX, AVX-512); False where unknown."""
     import torch
 
-    seconds = {}
-    for dtype in (torch.float32, torch.bfloat16):
-        a, b = torch.ones(1024, 256, dtype=dtype), torch.ones(256, 1024, dtype=dtype)
-        a @ b
-        times = []
-        for _ in range(5):
-            start = time.perf_counter()
-            for _ in range(4):
-                a @ b
-            times.append(time.perf_counter() - start)
-        seconds[dtype] = min(times)
-    return seconds[torch.bfloat16] * 1.2 < seconds[torch.float32]
+    found = torch.cpu.get_capabilities()
+    return bool(found.get("amx_bf16") or found.get("avx512_bf16"))
 
 
 def precision(where=None) -> str:
-    """'bf16' or 'fp32': what matrix products run in here. DSP_PRECISION overrides the measurement.
+    """'bf16' or 'fp32': what matrix products run in here, by what the device has; DSP_PRECISION overrides it.
 
     where: a torch device; None is `device()`. Weights, optimiser state and losses are fp32 in either case.
+    Raises UserError for a DSP_PRECISION that is neither.
     """
     import torch
 
     where = where or device()
     wanted = os.environ.get("DSP_PRECISION")
     if wanted:
+        if wanted not in PRECISIONS:
+            raise UserError(f"DSP_PRECISION={wanted}: expected bf16 or fp32.{nearest(wanted, PRECISIONS)}")
         return wanted
     if where.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    return "bf16" if where.type == "cpu" and bfloat16_is_faster() else "fp32"
+    return "bf16" if where.type == "cpu" and computes_in_bfloat16() else "fp32"
 
 
-def autocast(where=None):
-    """A context in which matrix products run in the precision of `precision(where)`."""
+def autocast(where=None, wanted: str | None = None):
+    """A context in which matrix products run in `wanted` ('bf16' or 'fp32'); None is `precision(where)`."""
     import torch
 
     where = where or device()
-    return torch.autocast(where.type, dtype=torch.bfloat16) if precision(where) == "bf16" else nullcontext()
+    low = (wanted or precision(where)) == "bf16"
+    return torch.autocast(where.type, dtype=torch.bfloat16) if low else nullcontext()
 
 
 def autocast_dtype(kind: str):

@@ -35,9 +35,9 @@ def aside(path: str | Path) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=path.suffix)
         os.close(handle)
         new = Path(name)
-        new.chmod(0o666 & ~_umask())
         try:
             yield new
+            new.chmod(0o666 & ~_umask())  # here, since some libraries write a file of their own over it
             os.replace(new, path)
         except BaseException:
             new.unlink(missing_ok=True)

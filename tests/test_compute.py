@@ -5,6 +5,10 @@ import subprocess
 import sys
 
 import pytest
+import torch
+
+from helpers import compute
+from helpers.errors import UserError
 
 FAULTS = """
 import resource
@@ -27,3 +31,44 @@ def test_kept_memory_is_not_mapped_anew():
     out = subprocess.run([sys.executable, "-c", FAULTS], check=True, capture_output=True, text=True).stdout
     first, *later = map(int, out.split())
     assert max(later) < first / 20  # handed back, the pages of 64 MB would be mapped again each time
+
+
+@pytest.fixture
+def capabilities(monkeypatch):
+    """Sets what the CPU says it has; nothing else decides the precision."""
+    monkeypatch.delenv("DSP_PRECISION", raising=False)
+    compute.computes_in_bfloat16.cache_clear()
+    yield lambda **found: monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found)
+    compute.computes_in_bfloat16.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "found, wanted",
+    [
+        ({"amx_bf16": True}, "bf16"),
+        ({"avx512_bf16": True}, "bf16"),
+        ({"avx2": True, "amx_bf16": False}, "fp32"),
+        ({}, "fp32"),
+    ],
+)
+def test_precision_is_decided_by_the_instructions_of_the_cpu(capabilities, monkeypatch, found, wanted):
+    capabilities(**found)
+    where = torch.device("cpu")
+    assert compute.precision(where) == wanted
+    monkeypatch.setenv("DSP_PRECISION", "bf16")
+    assert compute.precision(where) == "bf16"
+    with compute.autocast(where):
+        assert compute.autocast_dtype("cpu") == torch.bfloat16
+    with compute.autocast(where, "fp32"):
+        assert compute.autocast_dtype("cpu") == torch.float32
+
+
+@pytest.mark.parametrize(
+    "variable, value, ask",
+    [("DSP_DEVICE", "gpu", compute.device), ("DSP_DEVICE", "cuda:x", compute.device),
+     ("DSP_DEVICE", "cuda:99", compute.device), ("DSP_PRECISION", "fp16", compute.precision)],
+)  # fmt: skip
+def test_unknown_settings_are_refused_in_one_line(monkeypatch, variable, value, ask):
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(UserError, match=f"^{variable}={value}: [^\n]*$"):
+        ask()

@@ -16,6 +16,7 @@ from helpers.classify.inputs import Encoded, encode
 from helpers.classify.metrics import degenerate, scores
 from helpers.classify.model import Classifier, new_classifier, score_windows
 from helpers.classify.recipes import PAPER, Recipe
+from helpers.encoder.optim import adamw
 
 
 @dataclass(frozen=True)
@@ -147,19 +148,14 @@ def evaluate(classifier: Classifier, encoded: Encoded, split: str, batches=None)
 
 
 def make_optimizer(model: torch.nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """AdamW with decoupled decay, none of it on biases and LayerNorm; with or without bias correction.
+    """The optimiser of `adamw`, with or without bias correction.
 
     Without: Adam's corrections are 1 - beta^t, so a step count that starts where both are 1 in double
     precision leaves exactly BertAdam's update, in torch's own fused kernel.
     """
-    decayed = [p for name, p in model.named_parameters() if p.requires_grad and p.dim() > 1]
-    plain = [p for name, p in model.named_parameters() if p.requires_grad and p.dim() <= 1]
-    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(
-        groups, lr=recipe.learning_rate, betas=recipe.adam_betas, eps=recipe.adam_epsilon, fused=True
-    )
+    optimizer = adamw(model, recipe)
     if not recipe.bias_correction:
-        for parameter in decayed + plain:
+        for parameter in (p for p in model.parameters() if p.requires_grad):
             optimizer.state[parameter] = {
                 "step": torch.tensor(1e6, dtype=torch.float32, device=parameter.device),
                 "exp_avg": torch.zeros_like(parameter),

@@ -1,7 +1,6 @@
 """The paper's classifier on any Hugging Face encoder; saving it, loading it, predicting with it."""
 
 import copy
-import inspect
 import json
 import os
 import shutil
@@ -17,8 +16,9 @@ from helpers import compute
 from helpers.classify.batches import Batch, batches_for_scoring
 from helpers.classify.inputs import text_windows
 from helpers.encoder import packing
-from helpers.encoder.dropout import replace_dropout
-from helpers.encoder.load import encoder_of, packs_windows
+from helpers.encoder.dropout import with_fast_dropout
+from helpers.encoder.load import encoder_of, without_pooler
+from helpers.encoder.trial import packs_windows
 from helpers.encoder.vectors import Reading, is_bert_like, read_vectors
 from helpers.errors import UserError
 
@@ -35,7 +35,7 @@ class Classifier(nn.Module):
     def __init__(self, encoder, tokenizer, labels: Sequence[str], max_length: int = 512, dropout: float = 0.1):
         super().__init__()
         width = encoder.config.hidden_size
-        self.encoder = replace_dropout(encoder)
+        self.encoder = with_fast_dropout(encoder)
         self.dropout = nn.Dropout(dropout)
         self.dense = nn.Linear(width, width)
         self.out_proj = nn.Linear(width, len(labels))
@@ -114,15 +114,14 @@ def _saved_name(key: str, model: Classifier) -> str:
 def load_classifier(folder: str | Path) -> Classifier:
     """The classifier that `save_classifier` wrote. Raises UserError where there is none."""
     from safetensors.torch import load_file
-    from transformers import MODEL_MAPPING, AutoConfig, AutoModel, AutoTokenizer
+    from transformers import AutoConfig, AutoModel, AutoTokenizer
 
     folder = Path(folder)
     if not (folder / _FILE).exists():
         raise UserError(f"{folder}: no classifier here; expected a folder written by save_classifier.")
     card = json.loads((folder / _FILE).read_text())
     config = AutoConfig.from_pretrained(folder)
-    pooler = "add_pooling_layer" in inspect.signature(MODEL_MAPPING[type(config)].__init__).parameters
-    encoder = AutoModel.from_config(config, **({"add_pooling_layer": False} if pooler else {}))
+    encoder = AutoModel.from_config(config, **without_pooler(config))
     model = Classifier(encoder, AutoTokenizer.from_pretrained(folder), **card)
     saved = load_file(folder / "model.safetensors")
     model.load_state_dict({key: saved[_saved_name(key, model)] for key in model.state_dict()})
@@ -136,10 +135,10 @@ def predict(model: Classifier | str | Path, texts: Iterable[str]) -> pd.DataFram
     probability (of that label, 1 / classes .. 1). Raises UserError for an empty text.
     """
     model = model if isinstance(model, Classifier) else load_classifier(model).to(compute.device())
-    texts = [texts] if isinstance(texts, str) else list(texts)
-    for row, text in enumerate(texts):
-        if not isinstance(text, str) or not text.strip():
-            raise UserError(f"text {row} is {text!r}; expected words to classify.")
+    texts = list(packing.checked_texts([texts] if isinstance(texts, str) else texts))
+    for number, text in enumerate(texts, start=1):
+        if not text.strip():
+            raise UserError(f"text {number} is {text!r}; expected words to classify.")
     windows = text_windows(texts, model.tokenizer, model.max_length)
     probabilities = torch.softmax(score_windows(model, batches_for_scoring(windows, model)), dim=1).numpy()
     best = probabilities.argmax(axis=1)

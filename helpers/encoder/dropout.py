@@ -1,5 +1,6 @@
 """Dropout whose random numbers cost a CPU next to nothing; seeds and rates are torch's."""
 
+import copy
 import itertools
 
 import numpy as np
@@ -70,8 +71,10 @@ def _sixteen_bits(cells: int) -> torch.Tensor:
     return torch.from_numpy(np.random.SFC64(seed).random_raw(-(-cells // 4)).view(np.int16))[:cells]
 
 
-def replace_dropout(module: nn.Module) -> nn.Module:
-    """The module with every nn.Dropout in it exchanged for a FastDropout of the same rate."""
+def with_fast_dropout(module: nn.Module) -> nn.Module:
+    """A copy of the module, sharing its weights, with a FastDropout of the same rate for every nn.Dropout."""
+    shared = {id(tensor): tensor for tensor in itertools.chain(module.parameters(), module.buffers())}
+    module = copy.deepcopy(module, shared)
     sites = itertools.count()
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):

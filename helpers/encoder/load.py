@@ -1,41 +1,48 @@
-"""Reading an encoder from its folder, and whether texts may share its rows."""
+"""Reading a Hugging Face model from its folder or the hub, its facts checked before anything is computed."""
 
 import functools
 import inspect
+import os
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
+from helpers import compute
 from helpers.encoder import packing
 from helpers.encoder.named import resolve_model
 from helpers.errors import UserError
 
 CHECKPOINTS_KEPT = 3
+WAY_OUT = "give BASE_MODEL=mini, a local Hugging Face folder of a masked LM, or a hub name with network"
+_VOCABULARIES = ("tokenizer.json", "vocab.*", "*.model", "*.bpe*")
 
 
-def packs_windows(encoder) -> bool:
-    """Whether texts that share a row get the vectors they get alone: tried on two short ones.
+def attention_kind() -> str:
+    """'eager' on a CPU, where the fused kernel's backward pass takes most of a step; 'sdpa' elsewhere."""
+    return "eager" if compute.device().type == "cpu" else "sdpa"
 
-    True for RoBERTa, BERT and their kin; where it is False each text gets a row of its own.
+
+def load_masked_lm(name: str | Path, dropout: float | None = None):
+    """Model, tokenizer and whether its masked-LM head came untrained with it.
+
+    name: 'mini', a hub name, or a Hugging Face folder. dropout: overrides the model's own probabilities.
+    Raises UserError when there is no such model, or it is no masked language model.
     """
-    if "position_ids" not in inspect.signature(encoder.forward).parameters:
-        return False
-    training = encoder.training
-    encoder.eval()
-    ids = torch.arange(5, 17, device=encoder.device) % encoder.config.vocab_size
-    start = packing.position_offset(encoder)
-    inside = torch.arange(6, device=encoder.device) + start
-    segments = torch.arange(12, device=encoder.device)[None] // 6 + 1
-    try:
-        with torch.inference_mode():
-            alone = encoder(input_ids=ids.view(2, 6)).last_hidden_state
-            mask = packing.attention_mask(segments, torch.float32)
-            together = encoder(input_ids=ids[None], position_ids=inside.repeat(2)[None], attention_mask=mask)
-    except (RuntimeError, ValueError, IndexError):
-        return False
-    finally:
-        encoder.train(training)
-    return torch.allclose(together.last_hidden_state.view(alone.shape), alone, atol=1e-3)
+    from transformers import AutoModelForMaskedLM
+
+    options = {"attn_implementation": attention_kind()}
+    if dropout is not None:
+        options |= {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
+    model, tokenizer, missing = _read(name, AutoModelForMaskedLM, "a masked LM", **options)
+    prefix = model.base_model_prefix + "."
+    missing = [key for key in missing if "pooler" not in key]
+    if any(key.startswith(prefix) for key in missing):
+        raise UserError(f"model {name}: the encoder's own weights are missing ({missing[0]}); {WAY_OUT}")
+    for token in ("mask", "pad"):
+        if getattr(tokenizer, f"{token}_token_id") is None:
+            raise UserError(f"model {name}: its tokenizer has no {token} token, so it is no masked LM; {WAY_OUT}")
+    return model, tokenizer, bool(missing)
 
 
 def encoder_of(model: str | Path):
@@ -43,7 +50,7 @@ def encoder_of(model: str | Path):
 
     Raises UserError where there is no such model or some encoder weights are missing.
     """
-    return _checkpoint(*_stamp(model))
+    return _encoder(*_stamp(model))
 
 
 def _stamp(model) -> tuple[str, float]:
@@ -54,46 +61,103 @@ def _stamp(model) -> tuple[str, float]:
 
 
 @functools.lru_cache(maxsize=CHECKPOINTS_KEPT)
-def _checkpoint(model: str, _written: float):
-    from transformers import MODEL_MAPPING, AutoConfig, AutoModel, AutoTokenizer
+def _encoder(model: str, _written: float):
+    from transformers import AutoModel
 
-    try:
-        config = AutoConfig.from_pretrained(model)
-        pooler = "add_pooling_layer" in inspect.signature(MODEL_MAPPING[type(config)].__init__).parameters
-        with _quiet():
-            encoder, report = AutoModel.from_pretrained(
-                model,
-                dtype=torch.float32,
-                use_safetensors=True,
-                output_loading_info=True,
-                **({"add_pooling_layer": False} if pooler else {}),
-            )
-        tokenizer = AutoTokenizer.from_pretrained(model, use_fast=True)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"model {model!r}: no encoder with a tokenizer could be read there ({reason}).") from None
-    if report["missing_keys"]:
+    encoder, tokenizer, missing = _read(model, AutoModel, "an encoder with a tokenizer", poolerless=True)
+    if missing:
         raise UserError(
-            f"model {model!r}: {len(report['missing_keys'])} encoder weights are missing, "
-            f"{sorted(report['missing_keys'])[0]!r} among them; expected a whole Hugging Face checkpoint."
+            f"model {model!r}: {len(missing)} encoder weights are missing, {missing[0]!r} among them; expected a whole "
+            "Hugging Face checkpoint."
         )
-    if not getattr(tokenizer, "is_fast", False) or packing.special_ids(tokenizer)[0] is None:
-        raise UserError(f"model {model!r}: expected a fast tokenizer with <s> or [CLS].")
     return encoder, tokenizer
 
 
-class _quiet:
-    """Transformers reports the language-model head as unused at every load; here that is expected."""
+def without_pooler(config) -> dict:
+    """Keyword arguments that keep AutoModel from making a pooler, where the architecture has one to leave out."""
+    from transformers import MODEL_MAPPING
 
-    def __enter__(self):
-        from transformers.utils import logging
+    named = type(config) in MODEL_MAPPING and MODEL_MAPPING[type(config)]
+    known = named and "add_pooling_layer" in inspect.signature(named.__init__).parameters
+    return {"add_pooling_layer": False} if known else {}
 
-        self.logging, self.level = logging, logging.get_verbosity()
-        self.bars = logging.is_progress_bar_enabled()
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
 
-    def __exit__(self, *_):
-        self.logging.set_verbosity(self.level)
-        if self.bars:
-            self.logging.enable_progress_bar()
+def _read(name: str | Path, kind, what: str, poolerless: bool = False, **options):
+    """Model, tokenizer and names of missing weights, sorted. kind: an Auto class of transformers."""
+    from transformers import AutoConfig, AutoTokenizer
+
+    source = resolve_model(name)
+    _check_place(name, Path(source))
+    try:
+        with _quiet():
+            config = AutoConfig.from_pretrained(source)
+            if getattr(config, "quantization_config", None):
+                raise ValueError("its weights are quantised, which cannot be trained on")
+            options |= without_pooler(config) if poolerless else {}
+            tokenizer = AutoTokenizer.from_pretrained(source, use_fast=True)
+            model, report = kind.from_pretrained(
+                source, output_loading_info=True, use_safetensors=True, dtype=torch.float32, **options
+            )
+    except Exception as error:  # the loaders of some hundred architectures raise whatever they stumble over
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+        raise UserError(f"model {name}: not readable as {what} ({reason}); {WAY_OUT}") from None
+    if not getattr(tokenizer, "is_fast", False) or None in packing.special_ids(tokenizer):
+        raise UserError(f"model {name}: expected a fast tokenizer with <s> and </s>, or [CLS] and [SEP]; {WAY_OUT}")
+    rows = model.get_input_embeddings().num_embeddings
+    if len(tokenizer) > rows:
+        raise UserError(f"model {name}: its tokenizer knows {len(tokenizer):,} tokens and its embeddings have {rows:,} "
+                        "rows; save it again after model.resize_token_embeddings(len(tokenizer))")  # fmt: skip
+    return model, tokenizer, sorted(report["missing_keys"])
+
+
+def _check_place(name, folder: Path) -> None:
+    """Refuse a folder that is no model, and a hub name that is neither cached nor within reach."""
+    if not folder.exists():
+        _check_hub(name, str(folder))
+        return
+    if not (folder / "config.json").exists():
+        raise UserError(f"model {name}: not readable, the folder holds no config.json; {WAY_OUT}")
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        raise UserError(f"model {name}: not readable, the folder holds no .safetensors file; save it again with "
+                        f"model.save_pretrained(folder), or {WAY_OUT}")  # fmt: skip
+    for file in weights:
+        with open(file, "rb") as opened:
+            if opened.read(40).startswith(b"version https://git-lfs"):
+                raise UserError(f"{file}: a Git LFS pointer and not the weights; run `git lfs pull` in {folder}")
+    if not any(True for pattern in _VOCABULARIES for _ in folder.glob(pattern)):
+        raise UserError(f"model {name}: not readable, the folder holds no tokenizer (tokenizer.json); {WAY_OUT}")
+
+
+def _check_hub(name, source: str) -> None:
+    # the hub's client tries each of a model's files several times before it gives up
+    from huggingface_hub import constants, get_session, try_to_load_from_cache
+
+    if os.path.isabs(source) or source.count("/") > 1 or source.startswith("."):
+        raise UserError(f"model {name}: not readable, there is no such folder; {WAY_OUT}")
+    try:
+        if isinstance(try_to_load_from_cache(source, "config.json"), str):
+            return
+        if constants.HF_HUB_OFFLINE:
+            raise OSError("HF_HUB_OFFLINE is set")
+        get_session().head(constants.ENDPOINT, timeout=2)
+    except Exception as error:  # whatever the client's own transport raises
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:100]
+        raise UserError(f"model {name}: not readable, no folder, not in the hub's cache, and the hub is not within "
+                        f"reach ({reason}); {WAY_OUT}") from None  # fmt: skip
+
+
+@contextmanager
+def _quiet():
+    """Transformers reports parts it does not use at every load; here that is expected, or said in our own words."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

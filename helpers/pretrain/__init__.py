@@ -1,6 +1,6 @@
 """Masked-LM adaptation to a domain (DAPT) or a task (TAPT), and masked-LM loss on held-out text."""
 
-from helpers.encoder.masked_lm import load_masked_lm
+from helpers.encoder.load import load_masked_lm
 from helpers.pretrain.loop import HEAD, Adapted, adapt, scaled
 from helpers.pretrain.loss import loss_interval, loss_matrix, masked_lm_loss
 from helpers.pretrain.recipe import DAPT, TAPT, Recipe, tapt_recipe

@@ -63,18 +63,19 @@ class Update:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The few facts about a tokenizer that batches need."""
+    """The few facts about a tokenizer and its model that batches need. packs: whether windows may share a row."""
 
     size: int
     mask_id: int
     pad_id: int
     special: tuple[int, ...]
     position_offset: int
+    packs: bool = True
 
     @classmethod
-    def of(cls, tokenizer, position_offset: int) -> "Vocabulary":
+    def of(cls, tokenizer, position_offset: int, packs: bool = True) -> "Vocabulary":
         special = tuple(sorted({*tokenizer.all_special_ids, *special_ids(tokenizer)}))
-        return cls(len(tokenizer), tokenizer.mask_token_id, tokenizer.pad_token_id, special, position_offset)
+        return cls(len(tokenizer), tokenizer.mask_token_id, tokenizer.pad_token_id, special, position_offset, packs)
 
 
 def full_sentences(windows: Windows, max_length: int) -> Windows:
@@ -107,13 +108,15 @@ def mask_rows(
         np.concatenate([[0], np.cumsum(lengths)]),
         chosen_windows,
     )
-    rows = fill_rows(
-        picked, pack(lengths, recipe.max_length), recipe.max_length, vocabulary.pad_id, vocabulary.position_offset
-    )
+    if vocabulary.packs:
+        plan, length = pack(lengths, recipe.max_length), recipe.max_length
+    else:
+        plan, length = [[window] for window in range(len(lengths))], int(lengths.max())
+    rows = fill_rows(picked, plan, length, vocabulary.pad_id, vocabulary.position_offset)
     cells = np.flatnonzero(rows.segments)
     # which window each cell shows: the windows in the order they were laid, by their segment in the row
     first_of_row = np.searchsorted(rows.row, np.arange(len(rows.segments)))
-    laid = first_of_row[cells // recipe.max_length] + rows.segments.reshape(-1)[cells] - 1
+    laid = first_of_row[cells // length] + rows.segments.reshape(-1)[cells] - 1
     shown = rows.window[laid]
     flat = rows.input_ids.reshape(-1)
     place = rows.position_ids.reshape(-1)[cells] - vocabulary.position_offset
@@ -142,9 +145,10 @@ def updates(windows: Windows, recipe: Recipe, vocabulary: Vocabulary, seed: int,
     for step in range(first, steps):
         stream = np.arange(step * recipe.batch_size, min((step + 1) * recipe.batch_size, last_window))
         epochs, places = stream // n, stream % n
-        for epoch in np.unique(epochs):
-            if epoch not in orders:
-                orders = {k: v for k, v in orders.items() if k == epoch - 1}
-                orders[epoch] = np.random.default_rng((seed, int(epoch))).permutation(n)
+        # a batch larger than the text spans several epochs
+        orders = {
+            epoch: orders[epoch] if epoch in orders else np.random.default_rng((seed, epoch)).permutation(n)
+            for epoch in np.unique(epochs).tolist()
+        }
         chosen = np.array([orders[epoch][place] for epoch, place in zip(epochs, places, strict=True)])
         yield mask_rows(windows, chosen, epochs, recipe, vocabulary, seed)[0]

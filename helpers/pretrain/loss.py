@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 
 from helpers import compute
-from helpers.encoder.masked_lm import MaskedLogits, check_length, load_masked_lm
+from helpers.encoder.load import load_masked_lm
+from helpers.encoder.masked_lm import MaskedLogits, fitting_length, shares_rows
 from helpers.encoder.packing import position_offset, tokenize
 from helpers.errors import UserError
 from helpers.pretrain.batches import Vocabulary, mask_rows
@@ -23,27 +24,31 @@ def masked_lm_loss(
     model: str | Path,
     texts: Iterable[str],
     *,
-    max_length: int = 512,
+    max_length: int | None = None,
     mask_seed: int = MASK_SEED,
     mask_probability: float = 0.15,
 ) -> pd.DataFrame:
     """Masked-LM loss of each document, in nats a masked token.
 
-    model: 'mini', a hub name or a folder. texts: documents; each counts with its first `max_length` tokens,
-    as in the authors' study. Masks depend on mask_seed, the document's place and the position alone, so two
+    model: 'mini', a hub name or a folder. texts: documents; each counts with its first `max_length` tokens
+    (None: the paper's 512, or all the model knows where that is less), as in the authors' study.
+    Masks depend on mask_seed, the document's place and the position alone, so two
     models with one tokenizer are asked for the same tokens. Computed in fp32.
     Returns a row a document with a masked token: document (its place), loss (>= 0), masked_tokens. The mean
     of `loss` is the authors' statistic; weighted by masked_tokens it is the usual one. Paper: Tables 1, 12.
     """
-    net, tokenizer, _ = load_masked_lm(model)
-    check_length(net, model, max_length)
+    net, tokenizer, untrained_head = load_masked_lm(model)
+    if untrained_head:
+        raise UserError(f"model {model} has no trained masked-LM head, so its loss means nothing; adapt it first")
+    max_length = fitting_length(net, model, max_length)
+    packs = shares_rows(net, model)
     windows = tokenize(texts, tokenizer, max_length, overflow="truncate")
     if not len(windows):
         raise UserError("held-out text holds no token: there is no loss to measure")
     device = compute.device()
-    logits_of = MaskedLogits(net.to(device).eval())
+    logits_of = MaskedLogits(net.to(device).eval(), packs)
     recipe = Recipe("loss", 1.0, WINDOWS_A_BATCH, epochs=1, mask_probability=mask_probability, max_length=max_length)
-    vocabulary = Vocabulary.of(tokenizer, position_offset(net))
+    vocabulary = Vocabulary.of(tokenizer, position_offset(net), packs)
     losses, owners = [], []
     rows = max(1, 16_384 // max_length)
     with torch.inference_mode():
@@ -56,6 +61,9 @@ def masked_lm_loss(
                     *inputs, targets = piece.tensors(device)
                     losses.append(F.cross_entropy(logits_of(*inputs).float(), targets, reduction="none").cpu())
             owners.append(owner)
+    if not losses:
+        raise UserError("no token of the held-out text was masked: give more or longer text, or a higher "
+                        "mask_probability")  # fmt: skip
     frame = pd.DataFrame({"document": windows.document[np.concatenate(owners)], "loss": torch.cat(losses).numpy()})
     grouped = frame.groupby("document")["loss"]
     return pd.DataFrame({"loss": grouped.mean(), "masked_tokens": grouped.size()}).reset_index()
@@ -76,7 +84,7 @@ def loss_interval(losses: pd.DataFrame, samples: int = 1000, seed: int = 0) -> d
 
 
 def loss_matrix(
-    models: Mapping[str, str | Path], samples: Mapping[str, Iterable[str]], *, max_length: int = 512
+    models: Mapping[str, str | Path], samples: Mapping[str, Iterable[str]], *, max_length: int | None = None
 ) -> pd.DataFrame:
     """Masked-LM loss of every model on every sample: the paper's Table 12 in one call.
 

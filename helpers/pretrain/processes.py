@@ -1,8 +1,6 @@
-"""Several processes on one training, and its checkpoints."""
+"""Several processes on one training."""
 
-import json
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,41 +58,3 @@ def leave() -> None:
     """End what `join` began; without it a process may wait for its network threads for ever."""
     if dist.is_initialized():
         dist.destroy_process_group()
-
-
-def save_checkpoint(folder: Path, parameters: dict, optimizer, step: int, progress: dict) -> None:
-    """Write weights, optimiser moments and progress so that `load_checkpoint` goes on bit for bit."""
-    from safetensors.torch import save_file
-
-    aside = folder.with_name(folder.name + ".new")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    tensors = {}
-    for name, parameter in parameters.items():
-        tensors[f"weight/{name}"] = parameter.detach().contiguous()
-        for kind in ("exp_avg", "exp_avg_sq"):
-            tensors[f"{kind}/{name}"] = optimizer.state[parameter][kind].contiguous()
-    save_file(tensors, aside / "state.safetensors")
-    (aside / "state.json").write_text(json.dumps({"step": step, "progress": progress}))
-    old = folder.with_name(folder.name + ".old")
-    if folder.exists():
-        os.replace(folder, old)
-    os.replace(aside, folder)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def load_checkpoint(folder: Path, parameters: dict, optimizer) -> tuple[int, dict]:
-    """Put a checkpoint's state into the model and optimiser; returns the update to go on with and the progress."""
-    from safetensors.torch import load_file
-
-    state = json.loads((folder / "state.json").read_text())
-    tensors = load_file(folder / "state.safetensors")
-    step = state["step"]
-    with torch.no_grad():
-        for name, parameter in parameters.items():
-            parameter.copy_(tensors[f"weight/{name}"])
-            optimizer.state[parameter] = {
-                "step": torch.tensor(float(step), device=parameter.device),
-                **{kind: tensors[f"{kind}/{name}"].to(parameter.device) for kind in ("exp_avg", "exp_avg_sq")},
-            }
-    return step, state["progress"]

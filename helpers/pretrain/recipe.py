@@ -1,5 +1,6 @@
 """Recipes: what DAPT and TAPT do, as plain values (the paper's section 3.1, 4.1 and Table 13)."""
 
+import math
 from dataclasses import asdict, dataclass, replace
 
 from helpers.errors import UserError
@@ -13,7 +14,9 @@ class Recipe:
     falling linearly to 0. batch_size: sequences (windows of at most max_length tokens) an update, however
     many pieces the machine computes it in. steps or epochs: exactly one of the two. clip: largest gradient
     norm. mask_probability: share of tokens to predict; of those 80 % become the mask token, 10 % a random
-    token, 10 % stay. packing: 'documents' keeps every document by itself; 'full_sentences' is RoBERTa's
+    token, 10 % stay. max_length: tokens a window, special ones included; None
+    is the paper's 512, or all the model knows where that is less. packing:
+    'documents' keeps every document by itself; 'full_sentences' is RoBERTa's
     own, running text cut every max_length tokens across documents. dropout: None keeps the model's own.
     """
 
@@ -28,7 +31,7 @@ class Recipe:
     adam_epsilon: float = 1e-6
     clip: float = 1.0
     mask_probability: float = 0.15
-    max_length: int = 512
+    max_length: int | None = None
     packing: str = "documents"
     dropout: float | None = None
 
@@ -37,8 +40,26 @@ class Recipe:
             raise UserError(f"recipe {self.name}: give either steps or epochs, not both or none")
         if self.packing not in ("documents", "full_sentences"):
             raise UserError(f"recipe {self.name}: packing {self.packing!r} is neither documents nor full_sentences")
-        if not 0 < self.mask_probability < 1 or self.batch_size < 1 or self.learning_rate <= 0:
-            raise UserError(f"recipe {self.name}: mask_probability, batch_size or learning_rate is out of range")
+        whole = (("batch_size", 1), ("steps", 1), ("max_length", 3))
+        checks = {name: self._is_whole(name, least) for name, least in whole}
+        checks |= {
+            "learning_rate": 0 < self.learning_rate < math.inf,
+            "epochs": self.epochs is None or 0 < self.epochs < math.inf,
+            "warmup": 0 <= self.warmup <= 1,
+            "weight_decay": 0 <= self.weight_decay < math.inf,
+            "adam_betas": len(self.adam_betas) == 2 and all(0 <= beta < 1 for beta in self.adam_betas),
+            "adam_epsilon": 0 < self.adam_epsilon < math.inf,
+            "clip": self.clip > 0,
+            "mask_probability": 0 < self.mask_probability < 1,
+            "dropout": self.dropout is None or 0 <= self.dropout < 1,
+        }
+        for name, fine in checks.items():
+            if not fine:
+                raise UserError(f"recipe {self.name}: {name} {getattr(self, name)} is out of range")
+
+    def _is_whole(self, name: str, least: int) -> bool:
+        value = getattr(self, name)
+        return (value is None and name != "batch_size") or (isinstance(value, int) and value >= least)
 
     def updates(self, windows: int) -> int:
         """Optimiser updates over a corpus of that many windows; at least 1."""

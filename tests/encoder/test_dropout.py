@@ -4,8 +4,8 @@ import pytest
 import torch
 import transformers
 
-from helpers.encoder.dropout import FastDropout, replace_dropout
-from helpers.pretrain.loop import can_compile
+from helpers.encoder.dropout import FastDropout, with_fast_dropout
+from helpers.pretrain.training import can_compile
 
 SIZES = dict(
     vocab_size=60, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
@@ -40,7 +40,7 @@ def test_fast_dropout_follows_the_seed_and_rests_in_evaluation():
 
 def test_every_dropout_of_an_encoder_is_replaced():
     config = transformers.RobertaConfig(**SIZES)
-    encoder = replace_dropout(transformers.RobertaModel(config))
+    encoder = with_fast_dropout(transformers.RobertaModel(config))
     assert not any(type(module) is torch.nn.Dropout for module in encoder.modules())
     assert encoder.embeddings.dropout.p == 0.2
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 
 from helpers.encoder.masked_lm import MaskedLogits
-from helpers.encoder.packing import position_offset, tokenize
+from helpers.encoder.packing import Windows, position_offset, tokenize
 from helpers.errors import UserError
 from helpers.pretrain import Recipe, adapt, load_masked_lm, loss_interval, loss_matrix, masked_lm_loss
 from helpers.pretrain.batches import Vocabulary, full_sentences, mask_rows, updates
@@ -79,6 +79,16 @@ def test_updates_read_every_window_once_an_epoch(loaded):
     assert sum(update.tokens for update in made) == 2 * windows.starts[-1]
 
 
+def test_a_batch_larger_than_the_text_reads_it_several_times(loaded):
+    """7 windows in batches of 20 over 10 epochs: 70 readings in 4 updates, each window ten times."""
+    _, windows, vocabulary = loaded
+    few = Windows(windows.tokens[: windows.starts[7]], windows.starts[:8], windows.document[:7])
+    made = list(updates(few, Recipe("test", learning_rate=1.0, batch_size=20, epochs=10, max_length=32), vocabulary, 0))
+    assert len(made) == 4 and sum(update.tokens for update in made) == 10 * few.starts[-1]
+    again = list(updates(few, Recipe("test", 1.0, 20, epochs=10, max_length=32), vocabulary, 0, first=2))
+    assert (again[0].input_ids == made[2].input_ids).all()
+
+
 def test_pieces_of_an_update_add_up_to_it(loaded):
     _, windows, vocabulary = loaded
     update, _ = mask_rows(windows, np.arange(50), np.zeros(50, np.int64), RECIPE, vocabulary, seed=0)
@@ -132,7 +142,7 @@ def test_a_resumed_run_ends_with_the_same_weights_bit_for_bit(tiny, texts, tmp_p
 
     with pytest.raises(Killed):
         adapt(tiny, texts, RECIPE, tmp_path / "cut", checkpoint_seconds=0, log=die)
-    assert (tmp_path / "cut" / "checkpoint" / "state.json").exists()
+    assert list((tmp_path / "cut" / "checkpoint").glob("*.safetensors"))
     lines = []
     adapt(tiny, texts, RECIPE, tmp_path / "cut", log=lines.append)
     assert "resumed at update" in lines[0]
@@ -225,5 +235,42 @@ def test_sequences_longer_than_the_models_positions_are_refused(tiny, texts, tmp
     with pytest.raises(UserError, match="has 64 positions.*MAX_LENGTH=64"):
         adapt(tiny, texts, replace(RECIPE, max_length=65), tmp_path / "out", log=lambda line: None)
     with pytest.raises(UserError, match="has 64 positions"):
-        masked_lm_loss(tiny, texts)
-    assert len(masked_lm_loss(tiny, texts[:3], max_length=64)) == 3
+        masked_lm_loss(tiny, texts, max_length=65)
+    assert masked_lm_loss(tiny, texts[:3]).equals(masked_lm_loss(tiny, texts[:3], max_length=64))
+
+
+BAD_TEXTS = {
+    "one string": ("gene cell", "not one str"),
+    "missing": (["gene", None], "text 2 is None"),
+    "a number": (["gene", "cell", float("nan")], "text 3 is nan"),
+    "bytes": ([b"gene"], "text 1 is b'gene'"),
+    "a mapping": ([{"text": "gene"}], "text 1 is {'text'"),
+    "half a pair": (["gene", "ce\ud83d"], "text 2: character 3 is half of a surrogate pair"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_TEXTS)
+def test_what_is_no_list_of_texts_is_refused_with_its_number(tiny, tmp_path, kind):
+    given, message = BAD_TEXTS[kind]
+    for attempt in (lambda: masked_lm_loss(tiny, given), lambda: adapt(tiny, given, RECIPE, tmp_path / "out")):
+        with pytest.raises(UserError, match=message) as caught:
+            attempt()
+        assert "\n" not in str(caught.value)
+
+
+def test_texts_without_a_masked_token_are_left_out_and_none_at_all_is_refused(tiny, texts, tmp_path):
+    table = masked_lm_loss(tiny, [*texts[:3], "a", texts[4]], max_length=32, mask_probability=0.05)
+    assert 3 not in set(table["document"])
+    with pytest.raises(UserError, match="no token of the held-out text was masked"):
+        masked_lm_loss(tiny, ["a"], mask_probability=1e-6)
+    with pytest.raises(UserError, match="no token of the corpus was masked"):
+        adapt(tiny, ["a"], replace(RECIPE, mask_probability=1e-6), tmp_path / "out", log=lambda line: None)
+
+
+def test_the_loss_of_a_model_without_a_trained_head_is_refused(tiny, texts, tmp_path):
+    from transformers import AutoTokenizer, RobertaModel
+
+    RobertaModel.from_pretrained(tiny, add_pooling_layer=False).save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(tiny).save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="no trained masked-LM head"):
+        masked_lm_loss(tmp_path, texts)

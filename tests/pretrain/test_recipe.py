@@ -30,3 +30,14 @@ def test_steps_and_epochs_exclude_each_other():
         Recipe("r", learning_rate=1.0, batch_size=1, steps=1, epochs=1)
     assert scaled(DAPT, epochs=2).steps is None
     assert scaled(TAPT, steps=5).epochs is None
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [("steps", 0), ("max_length", 2), ("learning_rate", float("nan")), ("learning_rate", float("inf")),
+     ("epochs", -1), ("epochs", float("nan")), ("batch_size", 0), ("mask_probability", 1.0), ("dropout", 1.0),
+     ("warmup", -0.1), ("clip", 0)],
+)  # fmt: skip
+def test_values_out_of_range_are_refused_by_name(name, value):
+    with pytest.raises(UserError, match=f"^recipe dapt: {name} [^\n]* is out of range$"):
+        scaled(DAPT, **{name: value})
