@@ -13,10 +13,13 @@ CONVERGED = 0.02  # nats of held-out loss a pass over the text
 FILE = "stages.json"
 
 
-def stage(recipe: Recipe, summary: dict, history: pd.DataFrame, heldout: list[dict]) -> dict:
+def stage(
+    recipe: Recipe, summary: dict, history: pd.DataFrame, heldout: list[dict], before: list[dict] | None = None
+) -> dict:
     """What one stage of the training was and where it ended, as JSON-ready values.
 
-    summary, history: of `adapt`. heldout: rows of source (one of them 'all'), loss, low, high, n.
+    summary, history: of `adapt`. heldout: rows of source (one of them 'all'), loss, low, high, n. before: the same of
+    the weights the stage began with, on the same text; None for the first stage.
     """
     kept = ("documents", "corpus_tokens", "steps", "tokens", "epochs", "seconds", "precision", "device")
     return {
@@ -29,6 +32,7 @@ def stage(recipe: Recipe, summary: dict, history: pd.DataFrame, heldout: list[di
             | {name: round(float(row[name]), 4) for name in ("loss", "low", "high")}
             for row in heldout
         ],
+        **({"heldout_before": round(float(_all({"heldout": before})["loss"]), 4)} if before else {}),
     }  # fmt: skip
 
 

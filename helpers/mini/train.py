@@ -42,12 +42,13 @@ CO_OCCURRENCE = {1: 1.0, 2: 0.8, 3: 0.6, 4: 0.4, 5: 0.3}  # distance -> weight o
 RECIPE = Recipe(
     "mini", learning_rate=2e-3, batch_size=64, steps=18_000, mask_probability=0.25, max_length=128, dropout=0.0
 )
+POSITIONS = RECIPE.max_length + 2  # RoBERTa counts positions from the padding id + 1; beyond these none is trained
 HELDOUT_EVERY = 50  # every so many documents one is held out
 
 
 def train_tokenizer(texts: Iterable[str], folder: Path) -> None:
     """Train a byte-level BPE of VOCABULARY tokens as RoBERTa's and save it in `folder`."""
-    from tokenizers import ByteLevelBPETokenizer
+    from tokenizers import AddedToken, ByteLevelBPETokenizer
     from transformers import RobertaTokenizerFast
 
     bpe = ByteLevelBPETokenizer()
@@ -56,7 +57,10 @@ def train_tokenizer(texts: Iterable[str], folder: Path) -> None:
     )
     with tempfile.TemporaryDirectory() as scratch:
         bpe.save_model(scratch)
-        RobertaTokenizerFast.from_pretrained(scratch, model_max_length=512).save_pretrained(folder)
+        # as RoBERTa's, the mask takes the space before it: "either <mask> or" then predicts " this" and keeps one space
+        mask = AddedToken("<mask>", lstrip=True, special=True)
+        tokenizer = RobertaTokenizerFast.from_pretrained(scratch, mask_token=mask, model_max_length=RECIPE.max_length)
+        tokenizer.save_pretrained(folder)
 
 
 def word_vectors(windows: Windows, width: int, seed: int = 0) -> np.ndarray:
@@ -95,14 +99,14 @@ def initial_model(windows: Windows, seed: int = 0):
     model = RobertaForMaskedLM(
         RobertaConfig(
             vocab_size=VOCABULARY, hidden_size=WIDTH, num_hidden_layers=LAYERS, num_attention_heads=HEADS,
-            intermediate_size=4 * WIDTH, max_position_embeddings=514, type_vocab_size=1, pad_token_id=1,
+            intermediate_size=4 * WIDTH, max_position_embeddings=POSITIONS, type_vocab_size=1, pad_token_id=1,
             bos_token_id=0, eos_token_id=2, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
         )
     )  # fmt: skip
     frequency = np.bincount(np.asarray(windows.tokens), minlength=VOCABULARY) + 1.0
     words = WIDTH - POSITION_WIDTH
     waves = 2.0 * 0.01 ** (torch.arange(POSITION_WIDTH // 2) / (POSITION_WIDTH // 2 - 1))  # radians a position
-    angle = torch.arange(514)[:, None] * waves
+    angle = torch.arange(POSITIONS)[:, None] * waves
     positions = math.sqrt(2) * torch.cat([angle.sin(), angle.cos()], dim=1)
     with torch.no_grad():
         model.lm_head.bias.copy_(torch.from_numpy(np.log(frequency / frequency.sum())))
@@ -139,30 +143,38 @@ def _initial_layer(layer, distances, waves: torch.Tensor) -> None:
         attention.key.weight[rows, words:][: 2 * half] = SHARPNESS * torch.eye(2 * half)
 
 
-def read_general_text(path: Path) -> pd.DataFrame:
-    """Columns text, source and heldout (every HELDOUT_EVERY-th document) of JSON lines with `text` and maybe `src`."""
-    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as lines:
-        rows = [json.loads(line) for line in lines]
-    table = pd.DataFrame({"text": [r["text"] for r in rows], "source": [r.get("src", "text") for r in rows]})
-    return table.assign(heldout=np.arange(len(table)) % HELDOUT_EVERY == 0)
+def read_general_text(paths: Iterable[Path]) -> pd.DataFrame:
+    """Columns text, source and heldout (every HELDOUT_EVERY-th document) of JSON lines with `text` and maybe `src`.
+
+    paths: read one after the other; a document is held out by its place in its own file.
+    """
+    tables = []
+    for path in paths:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as lines:
+            rows = [json.loads(line) for line in lines]
+        table = pd.DataFrame({"text": [r["text"] for r in rows], "source": [r.get("src", "text") for r in rows]})
+        tables.append(table.assign(heldout=np.arange(len(table)) % HELDOUT_EVERY == 0))
+    return pd.concat(tables, ignore_index=True)
 
 
-def heldout_losses(model: str | Path, text: pd.DataFrame) -> list[dict]:
+def heldout_losses(model: str | Path, text: pd.DataFrame, max_length: int) -> list[dict]:
     """Held-out masked-LM loss with its interval: a row for each source, and 'all'. text: `read_general_text`."""
     held = text[text["heldout"]].reset_index(drop=True)
-    losses = masked_lm_loss(model, held["text"], max_length=RECIPE.max_length)
+    losses = masked_lm_loss(model, held["text"], max_length=max_length)
     source = losses["document"].map(held["source"])
     groups = [*losses.groupby(source), ("all", losses)]
     return [{"source": name, **loss_interval(rows)} for name, rows in groups]
 
 
 def main(
-    texts: Annotated[Path, typer.Option(help="general text, JSON lines with `text` and, if you have it, `src`")],
+    texts: Annotated[list[Path], typer.Option(help="general text, JSON lines with `text` and, if you have it, `src`")],
     output: Annotated[Path, typer.Option(help="the Hugging Face folder to make")] = MINI,
     work: Annotated[Path, typer.Option(help="where training state lies; the same call resumes")] = Path("mini-work"),
     start: Annotated[str, typer.Option(help="go on from this model, mini for one; empty: a new one")] = "",
     steps: Annotated[int, typer.Option(help="updates")] = RECIPE.steps,
     learning_rate: Annotated[float, typer.Option(help="peak learning rate")] = RECIPE.learning_rate,
+    max_length: Annotated[int, typer.Option(help="most tokens a window")] = RECIPE.max_length,
+    mask_probability: Annotated[float, typer.Option(help="share of tokens masked")] = RECIPE.mask_probability,
 ) -> None:
     """Train `mini` from text alone, or train it on as a further stage, resumable, and write its model card."""
     from helpers.mini import card
@@ -173,7 +185,9 @@ def main(
     if group.rank == 0 and not initial.exists():
         _make_initial(start, train, initial)
     group.wait()
-    recipe = replace(RECIPE, steps=steps, learning_rate=learning_rate)
+    recipe = replace(
+        RECIPE, steps=steps, learning_rate=learning_rate, max_length=max_length, mask_probability=mask_probability
+    )
     earlier = card.read_stages(initial)
     # a seed of its own for every stage, or it would meet the masks of the one before
     adapted = adapt(initial, train, recipe, work / "trained", seed=len(earlier),
@@ -185,7 +199,8 @@ def main(
     for file in adapted.path.iterdir():
         if file.is_file() and file.name != "adaptation.json":
             shutil.copy(file, output / file.name)
-    stage = card.stage(recipe, adapted.summary, adapted.history, heldout_losses(adapted.path, text))
+    before, after = (heldout_losses(model, text, max_length) for model in (initial, adapted.path))
+    stage = card.stage(recipe, adapted.summary, adapted.history, after, before if earlier else None)
     card.write(output, [*earlier, stage])
     print(f"wrote {output}")
 

@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -44,12 +43,12 @@ def test_the_card_adds_up_the_stages_and_the_figure_shows_both_ends(tmp_path):
     assert ends.get_xdata().tolist() == [2.0, 4.0] and ends.get_ydata().tolist() == [3.0, 2.9]
 
 
-def test_held_out_losses_are_told_by_source_and_over_all(tmp_path, tiny, texts, monkeypatch):
-    monkeypatch.setattr(mini, "RECIPE", replace(mini.RECIPE, max_length=32))
+def test_held_out_losses_are_told_by_source_and_over_all(tmp_path):
+    texts = [f"The house of number {i} stood in a street by the river. " * 3 for i in range(200)]
     rows = [{"text": text, "src": "ab"[i % 100 == 0]} for i, text in enumerate(texts)]
     (tmp_path / "text.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    text = read_general_text(tmp_path / "text.jsonl")
+    text = read_general_text([tmp_path / "text.jsonl"])
     assert text["heldout"].to_numpy().nonzero()[0].tolist() == [0, 50, 100, 150]
-    found = {row["source"]: row for row in heldout_losses(tiny, text)}
+    found = {row["source"]: row for row in heldout_losses("mini", text, 32)}
     assert {name: row["n"] for name, row in found.items()} == {"a": 2, "b": 2, "all": 4}
     assert found["all"]["loss"] == pytest.approx((found["a"]["loss"] + found["b"]["loss"]) / 2)
