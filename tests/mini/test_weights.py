@@ -3,8 +3,8 @@
 import pytest
 from transformers import AutoTokenizer, pipeline
 
-from helpers.adapt import masked_lm_loss
 from helpers.paths import MINI
+from helpers.pretrain import masked_lm_loss
 
 
 def test_the_mask_takes_the_space_before_it():
