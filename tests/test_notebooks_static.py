@@ -74,18 +74,6 @@ def test_every_declared_parameter_is_read(name):
 
 
 @every
-def test_capitals_are_parameters_only(name):
-    # `parameters(globals())` takes every name in capitals for a parameter.
-    cell = parameters_cell(name)
-    trees = [ast.parse(other.source) for other in code_cells(name) if other.id != cell.id]
-    bound = {alias.asname or alias.name for tree in trees for node in ast.walk(tree)
-             if isinstance(node, ast.Import | ast.ImportFrom) for alias in node.names}  # fmt: skip
-    bound |= {node.id for tree in trees for node in ast.walk(tree)
-              if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}  # fmt: skip
-    assert not [one for one in bound if one.isupper()]
-
-
-@every
 def test_papermill_sees_the_same_parameters(name):
     from papermill import inspect_notebook
 

@@ -143,7 +143,7 @@ def record(
         result = classify.fine_tune(str(model or base_path), loaded, chosen, seed=seed, log=logger(folder))
     else:
         result = classify.tfidf_baseline(loaded)
-    made = {"versions": compute.versions(), "git_commit": compute.git_commit()}
+    made = {"versions": compute.versions(), "git_commit": compute.git_commit(), "threads": compute.threads()}
     made["created"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     write_json(folder / "record.json", result.record() | made)
 
