@@ -5,7 +5,8 @@
 Every name below is loaded when first used, so that looking at tables and figures never loads torch. The rooms, from
 the bottom up (a room reads from those before it, never from one after it):
 
-errors files hashing paths compute config methods   what everything stands on; the presets; the study's words
+errors files hashing paths compute words progress     what everything stands on; how text becomes words
+methods config                                       the study's words; presets and parameters
 paper        the paper's numbers                     data         tasks, domains, sources, the leak filter
 overlap      vocabularies and what they share        encoder      all that touches a Hugging Face encoder
 pretrain     DAPT and TAPT: one masked-LM loop       classify     fine-tuning, scores, the TF-IDF line

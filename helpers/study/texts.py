@@ -78,7 +78,8 @@ def distinct_sentences(documents: Iterable[str], wanted: int) -> Iterator[str]:
 
 def _sentences(documents: Iterable[str]) -> Iterator[tuple[str, str]]:
     """(normalised, as it stands) of every sentence that a pool may hold."""
-    from helpers.data import normalised, unique_sentences
+    from helpers.data import unique_sentences
+    from helpers.words import normalised
 
     for document in documents:
         for sentence in unique_sentences([document]):
