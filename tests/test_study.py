@@ -268,8 +268,10 @@ def test_a_plan_computes_nothing(open_study, tmp_path):
     study = open_study()
     every_step(study)
     assert not (tmp_path / "cache" / "store").exists()
-    planned = study.missing(["base", "dapt"], ["chemprot"])
-    assert planned.loc["record"].tolist() == [4, 4] and planned.loc["model"].tolist() == [1, 1]
+    outlook = views.outlook(study)
+    # 2 tasks x 7 methods and 2 selections, 2 seeds each, and one TF-IDF line a task
+    assert outlook.loc["record"].tolist() == [2 * (2 * 7 + 2) + 2, 0, 34]
+    assert outlook.loc["domain", "planned"] == 5 and outlook.loc["vampire", "to_make"] == 1
     assert not (tmp_path / "cache" / "store").exists()
 
 

@@ -58,6 +58,7 @@ def run(
     force: Annotated[bool, typer.Option("--force", help="Run notebooks though nothing has changed.")] = False,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="Go on after a notebook that failed.")] = False,
     time_limit: Annotated[float, typer.Option(min=0, max=10**6, help="Minutes a notebook may take; 0: any.")] = 0.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what all six would make; compute nothing.")] = False,
 ) -> None:
     """Run the notebooks in order; what is done and unchanged is not run again."""
     from helpers.run.runner import problem, run_notebooks
@@ -69,6 +70,13 @@ def run(
         "CLUSTER": cluster or None,
     }
     parameters = {name: value for name, value in given.items() if value is not None} | pairs(parameter or [])
+    if dry_run:
+        from helpers.study import Study, views
+        from helpers.study.opening import open_config
+
+        table = views.outlook(Study(open_config(preset, parameters))).reset_index()
+        print_table(table.columns, table.itertuples(index=False))
+        return
     outcomes = run_notebooks(
         notebooks or [], preset, parameters, force=force, start=start, keep_going=keep_going, time_limit=time_limit
     )

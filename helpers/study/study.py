@@ -19,7 +19,7 @@ from helpers.store import Store
 from helpers.study import makers
 from helpers.study.opening import open_config
 from helpers.study.plan import GENERIC, NothingToCompare, Plan
-from helpers.study.steps import Step, make, missing
+from helpers.study.steps import Step, make
 from helpers.study.texts import Lines, Thinned
 
 PLACES = ("data_dir", "task_file", "domain_file")  # paths of this machine, no part of a result
@@ -88,20 +88,10 @@ class Study:
         """The table in a step's artifact."""
         return pd.read_csv(self.folder(step) / name)
 
-    def missing(self, methods: Sequence[str], tasks: Sequence[str] | None = None) -> pd.DataFrame:
-        """What fine-tuning the methods would have to make, and what is there: one row a kind. Computes nothing."""
-        cells, _ = self._cells(methods, tasks, "paper")
-        steps = [*cells.values(), *(step for (task, method, _) in cells for step in self._measured(method, task))]
-        every: dict[str, Step] = {}
-        waiting = list(steps)
-        while waiting:
-            step = waiting.pop()
-            if step.key not in every:
-                every[step.key] = step
-                waiting += step.reads.values()
-        kinds = pd.Series([step.kind for step in every.values()]).value_counts(sort=False)
-        lacking = pd.Series([step.kind for step in missing(steps, self.store)], dtype=object).value_counts()
-        return pd.DataFrame({"planned": kinds, "to_make": lacking.reindex(kinds.index).fillna(0).astype(int)})
+    def planned(self, methods: Sequence[str], tasks: Sequence[str] | None = None) -> list[Step]:
+        """The steps that fine-tuning the methods asks for: records, and what is measured of their checkpoints."""
+        cells, measured = self._cells(methods, tasks, "paper")
+        return [*cells.values(), *measured]
 
     # Texts ---------------------------------------------------------------------------------------------
 

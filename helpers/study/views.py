@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 
 from helpers.config import Config, make_config
+from helpers.methods import TABLE_3, TABLE_5, TABLE_6, TABLE_8, together
 from helpers.study.makers import TEXTS
 from helpers.study.plan import SEED, NothingToCompare
+from helpers.study.steps import Step, missing
 from helpers.study.study import Study
 from helpers.study.texts import Lines
 
@@ -89,6 +91,28 @@ def selection_methods(study: Study) -> tuple[str, ...]:
         for selector in config.selectors
         for k in (config.neighbours if selector in ("vampire", "random") else config.neighbours[:1])
     )
+
+
+def outlook(study: Study) -> pd.DataFrame:
+    """What the six notebooks would compute and what of it is there: one row a kind; computes nothing.
+
+    Returns kind (index), planned, in_store, to_make: numbers of artifacts.
+    """
+    plan, config = study.plan, study.config
+    steps = study.planned(together(TABLE_3, TABLE_5, TABLE_6))
+    steps += study.planned([*TABLE_8.methods, *selection_methods(study)], config.selection_tasks)
+    steps += [plan.overlap(), *map(plan.audit, plan.tasks)]
+    every: dict[str, Step] = {}
+    waiting = list(steps)
+    while waiting:
+        step = waiting.pop()
+        if step.key not in every:
+            every[step.key] = step
+            waiting += step.reads.values()
+    planned = pd.Series([step.kind for step in every.values()]).value_counts(sort=False)
+    lacking = pd.Series([step.kind for step in missing(steps, study.store)], dtype=object).value_counts()
+    lacking = lacking.reindex(planned.index).fillna(0).astype(int)
+    return pd.DataFrame({"planned": planned, "in_store": planned - lacking, "to_make": lacking}).rename_axis("kind")
 
 
 def pool_texts(study: Study, task: str) -> list[str]:
