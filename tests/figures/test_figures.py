@@ -30,7 +30,7 @@ def overlap():
     pairs = {("generic", "cs"): 19.0, ("generic", "news"): 55.5, ("cs", "news"): 16.0}
     rows = [(a, b, v) for (x, y), v in pairs.items() for a, b in ((x, y), (y, x))]
     rows += [(name, name, 100.0) for name in ("generic", "cs", "news")]
-    frame = pd.DataFrame(rows, columns=["a", "b", "mean"]).assign(definition="paper", preset="demo")
+    frame = pd.DataFrame(rows, columns=["a", "b", "mean"]).assign(definition="text", preset="demo")
     frame["paper_mean"] = [paper.value("figure2", a, b).mean for a, b in zip(frame["a"], frame["b"], strict=True)]
     return frame
 
