@@ -1,4 +1,4 @@
-"""How many words two domains share, by the paper's definition and by its script's (Paper: section 3.1, Figure 2).
+"""How many words two domains share, by the paper's text and by its script (Paper: section 3.1, Figure 2).
 
 The paper compares the 10,000 most frequent words of each domain; the authors' script takes the Jaccard overlap of
 all words found in at least three documents. They are different statistics, so both are computed and named.
@@ -16,7 +16,7 @@ from helpers.data.text import checked
 from helpers.errors import UserError
 from helpers.words import WORDS, Words
 
-DEFINITIONS = ("paper", "script")
+DEFINITIONS = ("text", "script")  # the paper's own words, and the code in the authors' repository
 
 
 @dataclass(frozen=True)
@@ -108,9 +108,9 @@ def overlap_matrix(
 ) -> pd.DataFrame:
     """Overlap of every pair of corpora with a 95% interval over the choice of documents.
 
-    corpora: name -> texts, or WordCounts when already counted. definition: 'paper' (share of the `top` most
-    frequent words), 'script' (Jaccard, words in at least `min_df` documents) or 'both'. bootstrap: draws of the
-    documents; 0 leaves the interval empty. tokenize, language: see `count_words`. Each text is read and split once,
+    corpora: name -> texts, or WordCounts when already counted. definition: 'text' (the paper's: share of the `top`
+    most frequent words), 'script' (Jaccard, words in at least `min_df` documents) or 'both'. bootstrap: draws of
+    the documents; 0 leaves the interval empty. tokenize, language: see `count_words`. Each text is read and split once,
     however many draws. Returns one row per ordered pair: a, b, definition, percent, low, high, documents_a,
     documents_b, unit ("words", or "character pairs" where a corpus was counted so).
     A draw is half of the documents without repeats: its variance is that of a fresh sample of all of them, while
@@ -119,7 +119,7 @@ def overlap_matrix(
     """
     names = DEFINITIONS if definition == "both" else (definition,)
     if unknown := set(names) - set(DEFINITIONS):
-        raise UserError(f"overlap definition {unknown.pop()!r}: expected paper, script or both")
+        raise UserError(f"overlap definition {unknown.pop()!r}: expected text, script or both")
     counted = {
         name: texts if isinstance(texts, WordCounts) else count_words(texts, tokenize=tokenize, language=language)
         for name, texts in corpora.items()
@@ -197,7 +197,7 @@ def _word_sets(counts, definition, top, min_df, bootstrap, random, columns, n_wo
     keep(0, totals)
     if not bootstrap:
         return sets
-    if definition == "paper" and len(totals) > top:
+    if definition == "text" and len(totals) > top:
         # Half of the documents hold half of the words at the limit, so a rarer one than this cannot climb to it.
         reachable = totals * 4 >= np.partition(totals, -top)[-top]
         matrix, columns = matrix[:, reachable], columns[reachable]

@@ -55,7 +55,7 @@ def test_both_definitions_equal_a_plain_count(seed):
     table = overlap_matrix({"one": one, "two": two}, top=30, bootstrap=0)
     found = table.set_index(["definition", "a", "b"])["percent"]
     assert vocabulary(one, 30) == tops[0]
-    assert found["paper", "one", "two"] == pytest.approx(100 * len(set(tops[0]) & set(tops[1])) / 30)
+    assert found["text", "one", "two"] == pytest.approx(100 * len(set(tops[0]) & set(tops[1])) / 30)
     assert found["script", "one", "two"] == pytest.approx(
         100 * len(frequent[0] & frequent[1]) / len(frequent[0] | frequent[1])
     )
@@ -108,12 +108,12 @@ def test_rare_words_left_out_of_the_draws_do_not_change_them():
     frequent = {"a": invented(1), "b": invented(2, shift=9)}
     once = "".join(f" rare{i}" for i in range(400))
     rare = {name: [*texts[:-1], texts[-1] + once] for name, texts in frequent.items()}
-    tables = [overlap_matrix(corpora, "paper", top=20, bootstrap=40) for corpora in (frequent, rare)]
+    tables = [overlap_matrix(corpora, "text", top=20, bootstrap=40) for corpora in (frequent, rare)]
     assert tables[0].equals(tables[1])
 
 
 def test_one_document_has_no_interval():
-    table = overlap_matrix({"a": ["cell membrane"], "b": FILMS}, "paper")
+    table = overlap_matrix({"a": ["cell membrane"], "b": FILMS}, "text")
     assert table.set_index(["a", "b"])["low"].isna()["a", "b"]
 
 
@@ -133,5 +133,5 @@ def test_bad_input_is_told_in_one_line():
         count_words("one long text")
     with pytest.raises(UserError, match="no words to compare"):
         count_words(["the of and", ""])
-    with pytest.raises(UserError, match="'jaccard': expected paper, script or both"):
+    with pytest.raises(UserError, match="'jaccard': expected text, script or both"):
         overlap_matrix({"a": CELLS}, "jaccard")

@@ -20,10 +20,10 @@ _ORDER = tuple(dict.fromkeys(paper.table("figure2")["a"]))  # rows and columns a
 
 
 @styled
-def overlap_heatmap(table: pd.DataFrame, definition: str = "paper", ax=None, preset: str | None = None):
+def overlap_heatmap(table: pd.DataFrame, definition: str = "text", ax=None, preset: str | None = None):
     """Percent of words every two domains share, the paper's value below ours. Paper: Figure 2.
 
-    table: `overlap_table` or `overlap_matrix`. definition: 'paper' or 'script'. Returns the Axes.
+    table: `overlap_table` or `overlap_matrix`. definition: 'text' (the paper's) or 'script'. Returns the Axes.
     """
     rows = table[table["definition"] == definition]
     value = "mean" if "mean" in rows else "percent"
@@ -39,8 +39,8 @@ def overlap_heatmap(table: pd.DataFrame, definition: str = "paper", ax=None, pre
             cells.loc[a, b] += f"\n({printed[a, b]:.1f})"
     # The diagonal is 100 by definition; the scale ends at the largest overlap of two different domains.
     _heatmap(grid, cells, ax, cmap="Blues", vmin=0, vmax=max(top * 1.15, 1))
-    what = "top words shared" if definition == "paper" else "Jaccard of all words, the script's way"
-    ax.set_title(f"Vocabulary overlap: % of {what}" if definition == "paper" else f"Vocabulary overlap: {what}, %")
+    what = "top words shared" if definition == "text" else "Jaccard of all words, the script's way"
+    ax.set_title(f"Vocabulary overlap: % of {what}" if definition == "text" else f"Vocabulary overlap: {what}, %")
     finish(ax, rows, "in brackets: the paper's Figure 2" if printed.notna().any() else "", preset)
     return ax
 
@@ -128,7 +128,7 @@ def gain_vs_overlap(scores: pd.DataFrame, overlap: pd.DataFrame, ax=None, preset
     marks, at the paper's own overlap. Returns the Axes. Paper: section 3.1, Figure 2, Table 3.
     """
     column = "mean" if "mean" in overlap else "percent"
-    rows = overlap[(overlap["definition"] == "paper") & (overlap["a"] == "generic")]
+    rows = overlap[(overlap["definition"] == "text") & (overlap["a"] == "generic")]
     ours = _gains(scores).assign(x=lambda t: t["domain"].map(dict(zip(rows["b"], rows[column], strict=True))))
     figure = paper.table("figure2").query("a == 'generic'").set_index("b")["value"]
     theirs = _paper_gains().assign(x=lambda t: t["domain"].map(figure))

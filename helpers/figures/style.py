@@ -1,6 +1,7 @@
 """One look for every figure: sizes, colours with a meaning, and the preset named on each."""
 
 import functools
+import weakref
 
 import matplotlib
 import pandas as pd
@@ -20,6 +21,7 @@ METHOD_COLOURS = {name: method.colour for name, method in METHODS.items()}
 SELECTOR_COLOURS = {name: selector.colour for name, selector in SELECTORS.items()}
 VERDICT_COLOURS = {"reproduced": "#11a063", "smaller": "#e79e04", "undecided": "#849aad", "reversed": "#b74300"}
 PAPER_COLOUR = "#222222"
+DRAWN_FROM = weakref.WeakKeyDictionary()  # Figure -> the table it was drawn from, as long as the figure lives
 OTHERS = ("#56b4e9", "#e69f00", "#999933", "#882255", "#44aa99", "#332288", "#aa4499", "#117733")
 
 
@@ -62,7 +64,7 @@ def finish(ax, table: pd.DataFrame, note: str = "", preset: str | None = None) -
     presets = [preset] if preset else _named(table, "preset")
     foot = [f"preset {' and '.join(presets)}" if presets else "", " and ".join(_named(table, "base_model")), note]
     ax.figure.supxlabel(" · ".join(part for part in foot if part), x=0.99, ha="right", fontsize=7, color="#777777")
-    ax.figure._drawn_from = table
+    DRAWN_FROM[ax.figure] = table
 
 
 def colour_of(name: str, known: dict[str, str], among=()) -> str:

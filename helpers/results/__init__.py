@@ -3,7 +3,7 @@
 from helpers.results.claims import claims, paper_verdicts
 from helpers.results.loss_claims import loss_changes, loss_claims
 from helpers.results.records import load_records, read_record, record_path, write_record
-from helpers.results.render import beside_paper, html_table, markdown
+from helpers.results.render import beside_paper, markdown
 from helpers.results.stats import detectable_effect, holm, mean_interval, paired_combined
 from helpers.results.tables import (
     cost_table,
@@ -14,7 +14,7 @@ from helpers.results.tables import (
 )
 
 __all__ = [
-    "beside_paper", "claims", "cost_table", "detectable_effect", "holm", "html_table", "load_records", "loss_changes",
+    "beside_paper", "claims", "cost_table", "detectable_effect", "holm", "load_records", "loss_changes",
     "loss_claims", "markdown", "mean_interval", "mlm_loss_table", "overlap_table", "paired_combined",
     "paper_verdicts", "read_record", "record_path", "score_table", "selection_table", "write_record",
 ]  # fmt: skip

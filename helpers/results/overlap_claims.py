@@ -74,11 +74,11 @@ def shared_with_pt(overlap: pd.DataFrame) -> dict[str, float]:
 
 
 def _with_pt(overlap: pd.DataFrame) -> pd.DataFrame:
-    return overlap[(overlap["definition"] == "paper") & (overlap["a"] == "generic") & (overlap["b"] != "generic")]
+    return overlap[(overlap["definition"] == "text") & (overlap["a"] == "generic") & (overlap["b"] != "generic")]
 
 
 def _figure_2() -> pd.DataFrame:
-    return paper.table("figure2").assign(definition="paper").rename(columns={"value": "mean"})
+    return paper.table("figure2").assign(definition="text").rename(columns={"value": "mean"})
 
 
 def _slope(distance: Mapping[str, float], domains: Sequence[str]) -> np.ndarray:

@@ -1,6 +1,4 @@
-"""A table as Markdown or HTML, and scores written the way the paper writes them."""
-
-import html
+"""A table as Markdown, and scores written the way the paper writes them."""
 
 import numpy as np
 import pandas as pd
@@ -59,19 +57,6 @@ def markdown(table: pd.DataFrame, digits: int = 2) -> str:
     return "\n".join([*lines, *(_markdown_row(row, digits) for row in table.itertuples(index=False))]) + "\n"
 
 
-def html_table(table: pd.DataFrame, digits: int = 2, caption: str = "") -> str:
-    """The table as HTML, every cell escaped; class 'number' on columns of numbers."""
-    numeric = _numeric(table)
-    cells = [
-        "".join(_html_cell("td", cell, number, digits) for cell, number in zip(row, numeric, strict=True))
-        for row in table.itertuples(index=False)
-    ]
-    head = "".join(_html_cell("th", name, number, digits) for name, number in zip(table.columns, numeric, strict=True))
-    title = f"<caption>{html.escape(caption)}</caption>\n" if caption else ""
-    body = "".join(f"<tr>{row}</tr>\n" for row in cells)
-    return f'<table class="result">\n{title}<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>\n'
-
-
 def _numeric(table: pd.DataFrame) -> list[bool]:
     return [pd.api.types.is_numeric_dtype(table.iloc[:, i]) for i in range(table.shape[1])]
 
@@ -79,14 +64,9 @@ def _numeric(table: pd.DataFrame) -> list[bool]:
 def _cell(value, digits: int) -> str:
     if value is None or value is pd.NA or (isinstance(value, float | np.floating) and np.isnan(value)):
         return ""
-    return f"{value:.{digits}f}" if isinstance(value, float | np.floating) else str(value)
+    return f"{value:z.{digits}f}" if isinstance(value, float | np.floating) else str(value)
 
 
 def _markdown_row(cells, digits: int = 2) -> str:
     text = (_cell(cell, digits).replace("|", r"\|").replace("\n", " ") for cell in cells)
     return "| " + " | ".join(text) + " |"
-
-
-def _html_cell(tag: str, value, number: bool, digits: int) -> str:
-    kind = ' class="number"' if number else ""
-    return f"<{tag}{kind}>{html.escape(_cell(value, digits))}</{tag}>"

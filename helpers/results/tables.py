@@ -129,14 +129,12 @@ def overlap_table(overlap: pd.DataFrame, preset: str, records: str = "") -> pd.D
 
     overlap: as `helpers.overlap.overlap_matrix` gives it. Returns a, b, definition, mean (percent), sd (empty),
     n (documents of the smaller sample), low, high, documents_a, documents_b, paper_mean, paper_sd, paper_grade,
-    preset, records. Figure 2 belongs to the paper's definition; rows of the script's stay without it.
+    preset, records. Figure 2 belongs to the definition of the paper's text; rows of the script's stay without it.
     """
     table = overlap.rename(columns={"percent": "mean"})
     table["sd"] = np.nan
     table["n"] = table[["documents_a", "documents_b"]].min(axis=1)
-    numbers = [
-        paper.value("figure2", row.a, row.b) if row.definition == "paper" else None for row in table.itertuples()
-    ]
+    numbers = [paper.value("figure2", row.a, row.b) if row.definition == "text" else None for row in table.itertuples()]
     table = _with_paper(table, numbers).assign(preset=preset, records=records)
     return table[["a", "b", "definition", "mean", "sd", "n", "low", "high", "documents_a", "documents_b",
                   "paper_mean", "paper_sd", "paper_grade", "preset", "records"]]  # fmt: skip

@@ -85,6 +85,7 @@ SECTIONS = (
         "corrected for the number of claims.",
         "06_report", ("claims",),
         (Figure("claims", "Effect of each claim with its interval", "claims"),
+         Figure("claims_loss", "The same for the claims on masked-LM loss"),
          Figure("claims_seed_spread", "How far the seeds lie apart")),
     ),
     Section(

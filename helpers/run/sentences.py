@@ -47,7 +47,7 @@ def _extremes(frame: pd.DataFrame, value: str, labels, unit: str = "", digits: i
 
     def said(row) -> str:
         where = ", ".join(_title(row, name) for name in labels)
-        return f"{row[value]:{sign},.{digits}f}{unit}" + (f" ({where})" if where else "")
+        return f"{row[value]:{sign}z,.{digits}f}{unit}" + (f" ({where})" if where else "")
 
     text = f"{of}highest: {said(high)}; lowest: {said(low)}."
     return text[0].upper() + text[1:]
@@ -135,7 +135,7 @@ def _gain(tables: dict) -> str:
         return ""
     models = [method for method in ("dapt", "tapt", "dapt_tapt") if method in scores]
     gains = {method: (scores[method] - scores["base"]).dropna() for method in models}
-    said = [f"{method_title(method)} {gain.mean():+.1f}" for method, gain in gains.items() if len(gain)]
+    said = [f"{method_title(method)} {gain.mean():+z.1f}" for method, gain in gains.items() if len(gain)]
     tasks = max((len(gain) for gain in gains.values()), default=0)
     return f"Mean change of F1 from the base over {_count(tasks, 'task')}: {', '.join(said)}." if said else ""
 

@@ -215,7 +215,7 @@ def quality(
     row.to_csv(folder / "table.csv", index=False)
 
 
-@makes(version=2)
+@makes(version=3)
 def overlap(folder: Path, documents: int, top: int, **domains: Path) -> None:
     """Vocabulary overlap: of as many documents from all over each domain. Paper: Figure 2."""
     from helpers.overlap import overlap_matrix

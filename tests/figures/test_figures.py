@@ -1,5 +1,8 @@
 """What the figures show, read back from their artists."""
 
+import gc
+import weakref
+
 import matplotlib
 import numpy as np
 import pandas as pd
@@ -9,7 +12,7 @@ from matplotlib.colors import to_hex
 from helpers import figures, paper
 from helpers.errors import UserError
 from helpers.figures.labels import name_points
-from helpers.figures.style import DOMAIN_COLOURS, METHOD_COLOURS, VERDICT_COLOURS
+from helpers.figures.style import DOMAIN_COLOURS, DRAWN_FROM, METHOD_COLOURS, VERDICT_COLOURS
 
 
 def offsets(ax):
@@ -27,7 +30,7 @@ def overlap():
     pairs = {("generic", "cs"): 19.0, ("generic", "news"): 55.5, ("cs", "news"): 16.0}
     rows = [(a, b, v) for (x, y), v in pairs.items() for a, b in ((x, y), (y, x))]
     rows += [(name, name, 100.0) for name in ("generic", "cs", "news")]
-    frame = pd.DataFrame(rows, columns=["a", "b", "mean"]).assign(definition="paper", preset="demo")
+    frame = pd.DataFrame(rows, columns=["a", "b", "mean"]).assign(definition="text", preset="demo")
     frame["paper_mean"] = [paper.value("figure2", a, b).mean for a, b in zip(frame["a"], frame["b"], strict=True)]
     return frame
 
@@ -182,7 +185,7 @@ def test_selection_curve_has_dapt_as_the_line_to_reach(scores):
 
 def test_similarity_histogram_integrates_to_one_and_ignores_nan(texts):
     ax = figures.similarity_histogram({"vampire": [0.8, 0.9, np.nan, 0.85], "random": [0.1, 0.4]}, preset="demo")
-    data = ax.figure._drawn_from
+    data = DRAWN_FROM[ax.figure]
     area = (data["density"] * (data["to"] - data["from"])).groupby(data["name"]).sum()
     assert area.to_dict() == pytest.approx({"vampire": 1, "random": 1})
     assert "kNN (3)" in texts(ax) and ax.get_xlabel() == "cosine similarity"
@@ -256,6 +259,26 @@ def test_saved_figures_are_whole_repeatable_and_come_with_their_data(tmp_path, s
     assert not [path for path in (tmp_path / "one").iterdir() if path.name.startswith(".")]
     with pytest.raises(UserError, match="cannot be a file name"):
         figures.save_figure(figures.method_scores(table), tmp_path, "../up")
+
+
+def test_a_figure_drawn_elsewhere_is_saved_with_the_table_given(tmp_path):
+    import matplotlib.pyplot as plt
+
+    ax = plt.subplots()[1]
+    assert [path.suffix for path in figures.save_figure(ax, tmp_path, "own")] == [".png", ".pdf"]
+    figures.save_figure(ax, tmp_path, "own", table=pd.DataFrame({"x": [1, 2]}))
+    assert (tmp_path / "own.csv").read_text() == "x\n1\n2\n"
+
+
+def test_a_table_lives_no_longer_than_its_figure(scores):
+    import matplotlib.pyplot as plt
+
+    ax = figures.leak_scores(scores(("bbc", "news", "base", 60.0)))
+    table = weakref.ref(DRAWN_FROM[ax.figure])
+    plt.close(ax.figure)
+    del ax
+    gc.collect()
+    assert table() is None
 
 
 def test_a_failed_save_keeps_the_old_file(tmp_path, scores, monkeypatch):

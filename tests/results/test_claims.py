@@ -14,7 +14,7 @@ from helpers.results.verdicts import COLUMNS, Row, detectable_in_all, judge
 
 TASKS = ("chemprot", "citation_intent", "ag", "imdb")
 OVERLAP = pd.DataFrame({
-    "a": "generic", "b": ["biomed", "cs", "news", "reviews"], "definition": "paper", "percent": [30.0, 20.0, 55.0, 40.0]
+    "a": "generic", "b": ["biomed", "cs", "news", "reviews"], "definition": "text", "percent": [30.0, 20.0, 55.0, 40.0]
 })  # fmt: skip
 
 

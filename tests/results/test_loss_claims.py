@@ -130,7 +130,7 @@ def test_the_loss_table_carries_the_interval_of_its_changes():
 
 def overlaps(biomed, cs, news, reviews, half_width=1.0):
     shares = {"biomed": biomed, "cs": cs, "news": news, "reviews": reviews}
-    frame = pd.DataFrame({"a": "generic", "b": list(shares), "percent": list(shares.values()), "definition": "paper"})
+    frame = pd.DataFrame({"a": "generic", "b": list(shares), "percent": list(shares.values()), "definition": "text"})
     return frame.assign(low=frame["percent"] - half_width, high=frame["percent"] + half_width, documents_b=500)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.methods import TABLE_3, TABLE_6
-from helpers.results import beside_paper, html_table, markdown, score_table
+from helpers.results import beside_paper, markdown, score_table
 from helpers.results.render import interval, score
 
 NASTY = pd.DataFrame({"a|b": ['<b>&"x"</b>', "50% of $5_000 ±1\n{~^\\}"], "n": [1.256, np.nan]})
@@ -20,13 +20,7 @@ def test_markdown_keeps_one_row_a_line():
     lines = markdown(NASTY).splitlines()
     assert len(lines) == 4 and lines[0] == r"| a\|b | n |" and lines[1] == "| --- | ---: |"
     assert lines[2] == '| <b>&"x"</b> | 1.26 |' and lines[3].endswith("|  |")
-
-
-def test_html_is_escaped():
-    text = html_table(NASTY, caption="<i>")
-    assert "<b>" not in text and "<i>" not in text
-    assert "&lt;b&gt;&amp;&quot;x&quot;&lt;/b&gt;" in text and '<td class="number">1.26</td>' in text
-    assert "<caption>&lt;i&gt;</caption>" in text
+    assert markdown(pd.DataFrame({"n": [-0.001]})).endswith("| 0.00 |\n"), "no minus before a zero"
 
 
 def test_beside_paper_puts_ours_and_theirs_next_to_each_other(study):

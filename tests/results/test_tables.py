@@ -138,7 +138,7 @@ def test_no_records_give_empty_tables_with_columns(tmp_path):
 
 def test_overlap_and_loss_tables_carry_the_papers_values():
     overlap = pd.DataFrame(
-        [("news", "generic", d, 50.0, 48.0, 52.0, 90, 80) for d in ("paper", "script")],
+        [("news", "generic", d, 50.0, 48.0, 52.0, 90, 80) for d in ("text", "script")],
         columns=["a", "b", "definition", "percent", "low", "high", "documents_a", "documents_b"],
     )
     table = overlap_table(overlap, "demo", "records/overlap.json")
