@@ -107,7 +107,6 @@ def test_places_that_are_there_are_taken(places, monkeypatch):
         ("DATA_DIR", "x" * 5000, "no such folder"),
         ("DSP_DATA", "{}/none", "no such folder"),
         ("TASK_FILE", "{}/none.json", "no such file"),
-        ("TASK_FILE", "{}/empty", "no such file"),
         ("DOMAIN_FILE", "{}/none.jsonl", "no such file"),
         ("BASE_MODEL", "{}/none", "there is no such folder"),
         ("BASE_MODEL", "./none", "there is no such folder"),

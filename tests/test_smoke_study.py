@@ -11,7 +11,7 @@ import pytest
 
 from helpers.results import load_records
 from helpers.run import run_notebooks
-from helpers.study import Study
+from helpers.study import Study, views
 
 pytestmark = pytest.mark.slow
 SCORE_TABLES = ("dapt", "tapt", "transfer", "selection", "cost")
@@ -160,7 +160,7 @@ def test_tapt_lowers_the_loss_on_dev_text_it_never_read(folder):
 
 
 def test_what_vampire_picks_is_nearer_than_random(study):
-    near = study.closeness("toy_biomed", 2)
+    near = views.closeness(study, "toy_biomed", 2)
     assert np.mean(near["vampire"]) > np.mean(near["random"])
     assert len(study.select("toy_biomed", "vampire", 2)) == len(study.select("toy_biomed", "random", 2))
 
@@ -173,7 +173,7 @@ def test_no_dev_or_test_text_in_anything_that_was_trained_on(study, cache):
     corpora = {path: [json.loads(line)["text"] for line in path.open()] for kind in ("domain", "pool", "selection")
                for path in (cache / "store" / kind).glob("*/*.jsonl")}  # fmt: skip
     assert len(corpora) >= 5 * 2 + 1 + 2
-    corpora |= {task: study.corpora.tapt_texts(task) for task in TASKS}
+    corpora |= {task: study.task_texts(task) for task in TASKS}
     for name, texts in corpora.items():
         whole = " \n ".join(f" {readable(text)} " for text in texts)
         assert not [one for one in held if f" {one} " in whole], name
