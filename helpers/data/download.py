@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from filelock import FileLock
 
 from helpers.data import jsonl, sources
 from helpers.data.records import labelled
 from helpers.data.registry import TASKS, TaskSpec
 from helpers.errors import UserError
+from helpers.files import locked
 
 # SHA-256 over "text<TAB>label" lines (white space collapsed) of the official splits as allenai/scibert keeps them.
 # For the other tasks no reference copy was at hand, so no hash is pinned: their numbers of rows and of labels,
@@ -95,8 +95,7 @@ def get_task(spec: TaskSpec) -> Path:
         return folder
     if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0") or os.environ.get("DSP_OFFLINE", "0") not in ("", "0"):
         raise UserError(_ways_out(spec, "not in the cache, and downloads are switched off (HF_HUB_OFFLINE)"))
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.parent / f"{spec.name}.lock"):
+    with locked(folder.parent / f"{spec.name}.lock"):
         if is_fetched(spec):
             return folder
         for left in folder.parent.glob(f".{spec.name}-*"):  # by a process that was killed

