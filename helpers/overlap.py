@@ -116,6 +116,10 @@ def overlap_matrix(
     A draw is half of the documents without repeats: its variance is that of a fresh sample of all of them, while
     repeated documents would lift rare words into the vocabulary and make the interval too narrow. Fewer documents
     share fewer words, so the interval is the draws' spread about their own mean, laid around the measured value.
+
+    >>> shared = overlap_matrix({"a": ["the cell grew", "a cell"], "b": ["the cell", "one film"]}, top=2)
+    >>> shared.query("definition == 'text' and a < b")["percent"].item()  # of cell, grew and cell, film: one of two
+    50.0
     """
     names = DEFINITIONS if definition == "both" else (definition,)
     if unknown := set(names) - set(DEFINITIONS):
@@ -157,6 +161,10 @@ def typical_words(
     n: words a side. prior: weight of the words' joint frequencies, in words; a larger one asks for more evidence
     before a rare word counts as typical. Returns a DataFrame, most typical first within each side: side ('a' or
     'b'), word, z (log-odds in standard errors, positive for a), log_odds, count_a, count_b.
+
+    >>> film, cell = count_words(["the film", "a film plot"]), count_words(["the cell grew", "cell wall"])
+    >>> typical_words(cell, film, n=1)[["side", "word"]].values.tolist()
+    [['a', 'cell'], ['b', 'film']]
     """
     first, second = _counted(texts_a), _counted(texts_b)
     counts = pd.concat(

@@ -3,18 +3,30 @@
 import re
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text("utf-8")
 SNIPPETS = re.findall(r"```python\n(.*?)```", TEXT, re.S)
 
 
-@pytest.mark.parametrize("snippet", SNIPPETS, ids=["overlap", "select", "adapt"])
-def test_snippets_run_in_any_folder(snippet, tmp_path, monkeypatch, capsys):
+def run(number, capsys):
+    """What a snippet of the README prints."""
+    exec(compile(SNIPPETS[number], "README.md", "exec"), {"__name__": "snippet"})
+    return capsys.readouterr().out
+
+
+def test_the_overlap_snippet_counts_what_two_collections_share(capsys):
+    # "court" is the one word of both
+    rows = [line.split() for line in run(0, capsys).splitlines()]
+    shared = {(row[1], row[2]): float(row[3]) for row in rows[1:]}
+    assert shared["law", "law"] == shared["reviews", "reviews"] == 100
+    assert 0 < shared["law", "reviews"] == shared["reviews", "law"] < 20
+
+
+def test_the_adaptation_snippet_lowers_the_loss_of_its_own_text(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    exec(compile(snippet, "README.md", "exec"), {"__name__": "snippet"})
-    assert capsys.readouterr().out.strip()
+    tokens, before, after = run(2, capsys).splitlines()[-1].split()
+    # 4 updates of 8 texts, each of eleven words and two more tokens at least
+    assert int(tokens) >= 4 * 8 * 13 and float(after) < float(before)
 
 
 def test_the_selection_snippet_finds_the_sentences_about_the_task(capsys):

@@ -73,6 +73,13 @@ def fine_tune(
     return the trained classifier too. log: gets one line an epoch. Model and tokens are read once a process.
     Raises UserError for a task that cannot be learnt (see `check_task`) or a model that cannot be read.
     Paper: section 4.1, Tables 3, 5, 6 and 14.
+
+    >>> from helpers import load_task
+    >>> from helpers.classify import Recipe
+    >>> task = load_task("toy_cs", data_dir="toy", max_train=16, max_dev=8, max_test=8)
+    >>> result = fine_tune("mini", task, Recipe("paper", epochs=1, max_length=32))
+    >>> result.sizes, 0 <= result.score <= 1
+    ({'train': 16, 'dev': 8, 'test': 8}, True)
     """
     start = time.perf_counter()
     compute.keep_memory()

@@ -133,6 +133,11 @@ def predict(model: Classifier | str | Path, texts: Iterable[str]) -> pd.DataFram
 
     model: a classifier or the folder of a saved one. Returns one row a text with the columns text, label and
     probability (of that label, 1 / classes .. 1). Raises UserError for an empty text.
+
+    >>> from helpers.classify import new_classifier
+    >>> found = predict(new_classifier("mini", ["law", "film"]), ["the court heard the claim"])
+    >>> found["label"].item() in ("law", "film"), 0.5 <= found["probability"].item() <= 1
+    (True, True)
     """
     model = model if isinstance(model, Classifier) else load_classifier(model).to(compute.device())
     texts = list(packing.checked_texts([texts] if isinstance(texts, str) else texts))

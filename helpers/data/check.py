@@ -28,6 +28,7 @@ def describe(path: str | Path, text_column: str = "", label_column: str = "", to
     tokens as well. Returns a DataFrame of what, found and done. Raises UserError, with file and row, for what cannot
     be used.
 
+    >>> from helpers.files import write_text
     >>> path = write_text(tmp / "mails.txt", "One mail of seven words, all told.\\nAnother.\\n")
     >>> describe(path).set_index("what").loc["documents", "found"]
     '2'

@@ -61,6 +61,14 @@ def adapt(
     Returns Adapted; raises UserError for a model that is no masked LM or too short for the recipe's max_length, for
     a corpus without a token, and for a folder that holds another training.
     Paper: section 3.1 (DAPT), 4.1 (TAPT), Table 13.
+
+    >>> from dataclasses import replace
+    >>> from helpers import DAPT
+    >>> recipe = replace(DAPT, steps=1, batch_size=2, max_length=16)
+    >>> texts = ["the court heard the claim of the man and the woman"] * 4
+    >>> adapted = adapt("mini", texts, recipe, tmp / "law", log=lambda line: None)
+    >>> adapted.summary["documents"], (adapted.path / "model.safetensors").exists()
+    (4, True)
     """
     output = Path(output)
     compute.keep_memory()

@@ -36,6 +36,10 @@ def masked_lm_loss(
     models with one tokenizer are asked for the same tokens. Computed in fp32.
     Returns a row a document with a masked token: document (its place), loss (>= 0), masked_tokens. The mean
     of `loss` is the authors' statistic; weighted by masked_tokens it is the usual one. Paper: Tables 1, 12.
+
+    >>> losses = masked_lm_loss("mini", ["the court heard the claim of the man and the woman at noon today"])
+    >>> list(losses.columns), bool((losses["loss"] > 0).all())
+    (['document', 'loss', 'masked_tokens'], True)
     """
     net, tokenizer, untrained_head = load_masked_lm(model)
     if untrained_head:

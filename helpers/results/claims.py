@@ -51,6 +51,10 @@ def claims(
     row that says what is missing. Raises UserError where two methods were scored on different test rows.
 
         claims(load_records("outputs/demo/records")).query("scope == 'all'")
+
+    >>> from helpers import load_records
+    >>> claims(load_records(tmp / "no run yet")).empty
+    True
     """
     rows = []
     for (recipe, base_model, preset), group in records.groupby(["recipe", "base_model", "preset"], sort=True):

@@ -75,6 +75,9 @@ def load_records(folder) -> pd.DataFrame:
     `accuracy` in percent as the paper prints them (score is the task's own metric on test), `leaked` the number
     of test rows whose text is in train, the arrays `test_gold`, `test_predictions`, `test_leaked`, and `path`
     relative to the folder's parent. Raises UserError for a damaged record.
+
+    >>> load_records(tmp / "no run yet").empty
+    True
     """
     folder = Path(folder)
     rows = [_row(read_record(path), path.relative_to(folder.parent)) for path in sorted(folder.rglob("seed-*.json"))]

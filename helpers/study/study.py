@@ -31,6 +31,10 @@ class Study:
 
     What it returns is found by what it was computed from, or made first; so notebooks share their work, a changed
     setting recomputes only what depends on it, and any notebook can be run alone.
+
+    >>> study = Study.open("smoke", OUTPUT_DIR=str(tmp / "run"))
+    >>> study.tasks[0], study.domains
+    ('toy_biomed', ('biomed', 'cs', 'news', 'reviews'))
     """
 
     def __init__(self, config: Config, log=print):
