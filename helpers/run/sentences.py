@@ -5,6 +5,7 @@ from collections import Counter
 import pandas as pd
 
 from helpers.methods import method_title
+from helpers.results.verdicts import VERDICT_TITLES
 
 _AXES = ("mean", "effect", "gain", "loss", "value")  # what a table is about, the first that it has
 
@@ -68,16 +69,14 @@ def _title(row, name: str) -> str:
 
 
 def tally(claims: pd.DataFrame) -> str:
-    """'9 claims: 1 reproduced, 8 undecided; in 3 of the undecided the paper's effect would have shown.'"""
-    overall = claims[claims["scope"] == "all"]
-    counts = ", ".join(f"{count} {verdict}" for verdict, count in Counter(overall["verdict"].astype(str)).items())
-    text = f"{_count(len(overall), 'claim')}: {counts or 'none decided'}"
-    if {"paper_effect", "detectable_effect"} <= set(claims) and (overall["verdict"] == "undecided").any():
-        undecided = overall[overall["verdict"] == "undecided"]
-        shown = (undecided["paper_effect"].abs() >= undecided["detectable_effect"]).sum()
-        text += f"; in {shown} of the undecided an effect of the paper's size would have shown, "
-        text += "for the others this run is too small" if shown < len(undecided) else "so it is not there at that size"
-    return text + "."
+    """'9 claims: 1 reproduced, 8 undecided. Undecided: the run fits no effect and the paper's alike.'"""
+    overall = claims.loc[claims["scope"] == "all", "verdict"].astype(str)
+    titles = Counter(VERDICT_TITLES.get(verdict, verdict) for verdict in overall)
+    counts = ", ".join(f"{count} {title}" for title, count in titles.items())
+    text = f"{_count(len(overall), 'claim')}: {counts or 'none decided'}."
+    if "undecided" in titles:
+        text += " Undecided: the run fits no effect and the paper's alike, or the paper names none; see the reasons."
+    return text
 
 
 def leaks(audit: pd.DataFrame) -> str:

@@ -176,15 +176,14 @@ def test_the_reference_run_is_told_in_sentences_that_its_tables_bear_out(tmp_pat
     assert all("highest" in image["alt"].lower() or len(image["alt"]) > 20 for image in page.images)
 
 
-def test_undecided_claims_are_told_apart_by_what_would_have_shown():
+def test_the_tally_counts_each_claim_once_and_says_what_undecided_means():
     claims = pd.DataFrame(
-        [("a", "all", "reproduced", 2.0, 1.0), ("b", "all", "undecided", 3.0, 1.0), ("c", "all", "undecided", 1.0, 2.0),
-         ("c", "task", "undecided", 9.0, 1.0)],
-        columns=["claim", "scope", "verdict", "paper_effect", "detectable_effect"],
-    )  # fmt: skip
+        [("a", "all", "reproduced"), ("b", "all", "smaller"), ("c", "all", "undecided"), ("c", "task", "undecided")],
+        columns=["claim", "scope", "verdict"],
+    )
     assert sentences.tally(claims) == (
-        "3 claims: 1 reproduced, 2 undecided; in 1 of the undecided an effect of the paper's size would have shown, "
-        "for the others this run is too small."
+        "3 claims: 1 reproduced, 1 smaller than the paper's, 1 undecided. Undecided: the run fits no effect and the "
+        "paper's alike, or the paper names none; see the reasons."
     )
     assert sentences.tally(claims[:1]) == "1 claim: 1 reproduced."
 
