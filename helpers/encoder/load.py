@@ -103,7 +103,7 @@ def _read(name: str | Path, kind, what: str, poolerless: bool = False, **options
         raise UserError(f"model {name}: not readable as {what} ({reason}); {WAY_OUT}") from None
     if not getattr(tokenizer, "is_fast", False) or None in packing.special_ids(tokenizer):
         raise UserError(f"model {name}: expected a fast tokenizer with <s> and </s>, or [CLS] and [SEP]; {WAY_OUT}")
-    rows = model.get_input_embeddings().num_embeddings
+    rows = len(model.get_input_embeddings().weight)
     if len(tokenizer) > rows:
         raise UserError(f"model {name}: its tokenizer knows {len(tokenizer):,} tokens and its embeddings have {rows:,} "
                         "rows; save it again after model.resize_token_embeddings(len(tokenizer))")  # fmt: skip

@@ -16,7 +16,10 @@ REACHES = {"local_attention": 1, "sliding_window": 1, "attention_window": 1, "bl
 
 
 def trial_windows(model) -> packing.Windows:
-    """Two windows of ordinary tokens, longer than any local attention as far as the model has positions."""
+    """Two windows longer than any local attention as far as the model has positions, and a short one beside them.
+
+    Some architectures attend otherwise where the longest window of a batch is short.
+    """
     config, reach = model.config, 0
     for name, times in REACHES.items():
         value = getattr(config, name, None)
@@ -27,9 +30,9 @@ def trial_windows(model) -> packing.Windows:
     named = ("pad", "bos", "eos", "cls", "sep", "mask")
     special = {getattr(config, f"{name}_token_id", None) for name in named}
     ordinary = [number for number in range(5, config.vocab_size) if number not in special]
-    lengths = [length, max(1, length - 5)]
+    lengths = [length, max(1, length - 5), min(length, SHORT // 2)]
     tokens = np.random.default_rng(0).choice(ordinary, sum(lengths))
-    return packing.Windows(tokens, np.array([0, *np.cumsum(lengths)]), np.arange(2))
+    return packing.Windows(tokens, np.array([0, *np.cumsum(lengths)]), np.arange(3))
 
 
 def arguments(ids, positions, segments, packs: bool, dtype) -> dict:
