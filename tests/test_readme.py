@@ -61,9 +61,8 @@ def test_make_targets_and_commands_exist():
 
 
 # A line of code or a command in backticks, without what is set before it and what is said after it.
-COMMANDS = [
-    shlex.split(line, comments=True) for line in re.findall(r"(?:^ {4}(?:\w+=\S+ )*|`)(dsp [^`\n]+)", TEXT, re.M)
-]
+LINES = re.findall(r"(?:^ {4}(?:\w+=\S+ )*|`)(dsp [^`\n]+)", TEXT, re.M)
+COMMANDS = [shlex.split(line, comments=True) for line in LINES]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
