@@ -41,7 +41,8 @@ def test_sample_partners_across_domains_show_in_their_domain_names():
 
 def test_unrelated_domains_are_those_of_table_3():
     pairs = {name: spec.not_dapt for name, spec in DOMAINS.items()}
-    assert pairs == {"news": "cs", "reviews": "biomed", "cs": "news", "biomed": "reviews", "generic": None}
+    papers = {"news": "cs", "reviews": "biomed", "cs": "news", "biomed": "reviews", "generic": None}
+    assert {name: pairs[name] for name in papers} == papers
 
 
 @pytest.mark.parametrize(("ask", "typo", "meant"), [(task_spec, "chemport", "chemprot"), (domain_spec, "new", "news")])

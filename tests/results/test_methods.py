@@ -97,7 +97,7 @@ def test_every_domain_has_title_colour_table_and_claim(domain, record, tmp_path)
 
 def test_tables_come_in_the_order_of_the_domains(study):
     found = score_table(study({(task, "base"): 0.7 for task in ("imdb", "ag", "citation_intent", "chemprot")}))
-    assert found["domain"].tolist() == [name for name in DOMAINS if name != "generic"]
+    assert found["domain"].tolist() == ["biomed", "cs", "news", "reviews"]
 
 
 def test_experiments_and_claims_use_known_words_only():
@@ -108,7 +108,7 @@ def test_experiments_and_claims_use_known_words_only():
         printed = paper.table(claim.published)
         for name in (claim.better, *claim.worse):
             methods.check(name.format(k=50, most=500))
-        if claim.name != "dapt_beats_shuffled_words":
+        if "not in the paper" not in claim.section:
             assert claim.pairs(set(printed["method"])), f"{claim.name}: {claim.published} cannot judge it"
     assert {TASKS[task].domain for task in paper.TASK_TITLES} <= set(DOMAINS)
 

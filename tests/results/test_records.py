@@ -94,7 +94,7 @@ def test_a_failed_write_leaves_the_old_record_and_no_rubbish(tmp_path, record, m
     ("change", "message"),
     [
         ({"method": "dabt"}, "record ag/dabt/0: method 'dabt': expected one of tfidf, base"),
-        ({"method": "vampyre_50_tapt"}, "embedding. Did you mean vampire?"),
+        ({"method": "vampyre_50_tapt"}, "Did you mean vampire?"),
         ({"metric": "f1"}, "metric 'f1': expected one of macro_f1, micro_f1"),
         ({"recipe": "longer"}, "recipe 'longer': expected one of paper, strong"),
         ({"task": "../up"}, "task '../up' cannot name a folder"),
