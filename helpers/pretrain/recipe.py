@@ -18,6 +18,11 @@ class Recipe:
     is the paper's 512, or all the model knows where that is less. packing:
     'documents' keeps every document by itself; 'full_sentences' is RoBERTa's
     own, running text cut every max_length tokens across documents. dropout: None keeps the model's own.
+
+    >>> DAPT.updates(windows=512), TAPT.updates(windows=512)
+    (12500, 200)
+    >>> replace(DAPT, steps=100).learning_rate_at(5, 100)
+    0.0005
     """
 
     name: str
