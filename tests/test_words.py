@@ -132,7 +132,7 @@ def test_a_common_short_word_does_not_take_a_domain_along():
 
 
 def test_overlap_of_japanese_is_larger_within_a_subject_than_across():
-    table = overlap_matrix({"one": COOKING[::2], "two": COOKING[1::2], "other": TRAINS[::2]}, "paper", top=300)
+    table = overlap_matrix({"one": COOKING[::2], "two": COOKING[1::2], "other": TRAINS[::2]}, "text", top=300)
     share = table.set_index(["a", "b"])["percent"]
     assert share["one", "two"] > share["one", "other"] > 0
     assert set(table["unit"]) == {"character pairs"}
