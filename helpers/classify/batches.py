@@ -7,6 +7,7 @@ import torch
 
 from helpers import compute
 from helpers.encoder import packing
+from helpers.encoder.trial import arguments
 
 TOKENS_A_SCORING_BATCH = 8192
 # Attention costs a token as much as all else when its row is about this long (measured at widths 128 and 256).
@@ -29,11 +30,8 @@ class Batch:
 
     def inputs(self, device) -> dict[str, torch.Tensor]:
         """Keyword arguments of the encoder, on `device`."""
-        ids = self.input_ids.to(device, non_blocking=True)
-        if not self.packed:
-            return {"input_ids": ids, "attention_mask": (self.segments > 0).long().to(device)}
-        mask = packing.attention_mask(self.segments.to(device), compute.autocast_dtype(device.type))
-        return {"input_ids": ids, "position_ids": self.position_ids.to(device), "attention_mask": mask}
+        rows = (part.to(device, non_blocking=True) for part in (self.input_ids, self.position_ids, self.segments))
+        return arguments(*rows, self.packed, compute.autocast_dtype(device.type))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
+from helpers.hashing import mix64
 from helpers.words import clean, has_unspaced, is_unspaced, normalised
 
 SHINGLE = 5  # words a shingle: short enough for single sentences, long enough to be rarely shared by chance
@@ -135,7 +136,7 @@ def _hash_block(words: list[str]) -> tuple[np.ndarray, np.ndarray]:
     powers = np.cumprod(np.full(len(symbols), _BASE, np.uint64))
     running = np.concatenate([np.zeros(1, np.uint64), np.cumsum(symbols * powers)])
     back = np.cumprod(np.full(len(symbols), _INVERSE, np.uint64))
-    word = _mix((running[end] - running[begin]) * back[begin])
+    word = mix64((running[end] - running[begin]) * back[begin])
     limits = np.concatenate([[0], np.cumsum([len(text) for text in encoded])])
     counts = np.diff(np.searchsorted(begin, limits))
     owners = np.repeat(np.arange(len(words)), counts)
@@ -144,10 +145,10 @@ def _hash_block(words: list[str]) -> tuple[np.ndarray, np.ndarray]:
     sizes = np.bincount(owners[places], minlength=len(words))
     hashes = np.zeros(len(places), np.uint64)
     for step in range(SHINGLE):
-        hashes = _mix(hashes + word[places + step])
+        hashes = mix64(hashes + word[places + step])
     long = np.flatnonzero(lengths[places] > SHINGLE)
     for step in range(SHINGLE, 2 * SHINGLE if len(long) else 0):
-        hashes[long] = _mix(hashes[long] + word[places[long] + step])
+        hashes[long] = mix64(hashes[long] + word[places[long] + step])
     return hashes, sizes
 
 
@@ -157,11 +158,6 @@ def _unspaced(words: list[str], count: int) -> np.ndarray:
         return np.zeros(count, bool)
     codes = np.frombuffer(("\n" + "\n".join(words)).encode("utf-32-le"), np.uint32)
     return is_unspaced(codes[1:][(codes[1:] > 32) & (codes[:-1] <= 32)])
-
-
-def _mix(values: np.ndarray) -> np.ndarray:
-    values = (values ^ (values >> np.uint64(31))) * np.uint64(0xBF58476D1CE4E5B9)
-    return values ^ (values >> np.uint64(29))
 
 
 def _table(hashes: np.ndarray) -> np.ndarray:

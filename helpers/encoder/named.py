@@ -42,8 +42,6 @@ def base_files(name: str) -> tuple[Path, list[Path]]:
     """
     folder = Path(resolve_model(name)).expanduser()
     if not folder.is_dir():
-        if folder.is_absolute() or name.startswith(("./", "../", "~")) or name.count("/") > 1:
-            raise UserError(f"BASE_MODEL={name}: there is no such folder")
         from huggingface_hub import snapshot_download
 
         try:

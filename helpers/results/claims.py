@@ -50,8 +50,6 @@ def claims(
     adapting to shuffled words, beside the real gain. A claim whose methods have no record stays 'undecided' in one
     row that says what is missing. Raises UserError where two methods were scored on different test rows.
 
-        claims(load_records("outputs/demo/records")).query("scope == 'all'")
-
     >>> from helpers import load_records
     >>> claims(load_records(tmp / "no run yet")).empty
     True

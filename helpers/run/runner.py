@@ -16,7 +16,7 @@ from pathlib import Path
 
 from helpers import files, hashing, paths
 from helpers.compute import versions
-from helpers.config import DATA_FOLDERS, Config, make_config
+from helpers.config import DATA_FOLDERS, Config
 from helpers.errors import UserError
 from helpers.progress import Progress, duration
 from helpers.run import notebooks
@@ -47,7 +47,6 @@ def run_notebooks(
     folder: where the notebooks lie. out: where progress goes, standard output by default.
     Raises UserError for bad input and when another process is at work on the same outputs.
     """
-    make_config(preset, parameters)
     chosen = notebooks.find(names, folder)
     first = notebooks.find([start], folder)[0] if start else None
     if first is not None and first not in chosen:

@@ -81,9 +81,9 @@ def select_text(
     with Meter() as meter:
         kept, dropped = _usable(domain, list(checked(exclude, "exclude")))
         pool = [domain[row] for row in kept]
-        words = np.array([word_count(text) for text in pool])
         if budget is not None:
-            budget = Budget(whole(budget, "budget"), words if unit == "words" else np.ones_like(words))
+            sizes = [word_count(text) for text in pool] if unit == "words" else np.ones(len(pool), np.int64)
+            budget = Budget(whole(budget, "budget"), np.asarray(sizes))
         found = SELECTORS[selector](task, pool, k, seed, budget=budget, model=model, log=log, **options)
         notes = dict(found.notes)
         if found.indices is not None:
@@ -98,7 +98,7 @@ def select_text(
         texts, kept[places], scores.astype(np.float32), meter.seconds,
         summary=dict(
             selector=selector, k=k, seed=seed, budget=budget and budget.amount, unit=unit, task_texts=len(task),
-            pool=len(pool), **dropped, selected=len(texts), words=int(words[places].sum()),
+            pool=len(pool), **dropped, selected=len(texts), words=sum(map(word_count, texts)),
             bytes=sum(len(text.encode()) + 1 for text in texts), seconds=meter.seconds,
             peak_memory_mb=meter.peak_mb, grown_memory_mb=meter.grown_mb, **notes,
         ),

@@ -180,6 +180,7 @@ class Study:
             steps.append(self.plan.quality(task, *picked))
         return steps
 
+    @functools.cache  # noqa: B019 - the same for every seed
     def adaptation(self, method: str, task: str) -> dict:
         """What a checkpoint cost and did: the `adaptation` part of a record."""
         model, after, before, *judged = self._measured(method, task)
@@ -188,10 +189,8 @@ class Study:
         shuffled = " shuffled" if model.settings.get("shuffle") else ""
         # not-DAPT is another domain's DAPT, Transfer-TAPT another task's TAPT: the checkpoint goes by its own name
         texts = METHODS[method].texts if method in METHODS else ()
-        own = next(
-            ("dapt" if text == "unrelated" else "tapt" for text in texts if text in ("unrelated", "partner")), ""
-        )
-        row = {"method": own or method, "corpus": model.reads["texts"].name + shuffled,
+        own = {("unrelated",): "dapt", ("partner",): "tapt"}.get(texts, method)
+        row = {"method": own, "corpus": model.reads["texts"].name + shuffled,
                "selector": selector, "k": k}  # fmt: skip
         if judged:
             found = self.table(judged[0]).iloc[0]
@@ -248,24 +247,6 @@ class Study:
         }
         self.make(steps.values())
         return {pair: self.table(step, "losses.csv") for pair, step in steps.items()}
-
-    def task_losses(self, methods: Sequence[str], tasks: Sequence[str] | None = None) -> pd.DataFrame:
-        """Masked-LM loss of each task's dev text under each method's checkpoint, a row a document.
-
-        Returns task, domain, method, document, loss (nats a masked token), masked_tokens; the masks are the same for
-        every method, so losses pair by document.
-        """
-        cells = {
-            (method, task): self.plan.losses(self.plan.model(method, task), self.plan.task_text(task, "dev"))
-            for method, task in self._possible(methods, tasks)
-            if method not in ONE_SEED
-        }
-        self.make(cells.values())
-        return pd.concat(
-            [self.table(step, "losses.csv").assign(task=task, domain=self.plan.domain_of(task), method=method)
-             for (method, task), step in cells.items()],
-            ignore_index=True,
-        )  # fmt: skip
 
     # Fine-tuning ---------------------------------------------------------------------------------------
 

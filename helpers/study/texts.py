@@ -1,7 +1,6 @@
 """Texts in the folders of artifacts: streamed in and out, thinned, shuffled."""
 
 import hashlib
-import json
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -10,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers.files import aside
+from helpers.data import jsonl, unique_sentences
+from helpers.words import normalised
 
 
 class Lines:
@@ -20,9 +20,7 @@ class Lines:
         self.path = Path(path)
 
     def __iter__(self) -> Iterator[str]:
-        with open(self.path, encoding="utf-8") as lines:
-            for line in lines:
-                yield json.loads(line)["text"]
+        return (row["text"] for _, row in jsonl.read_rows(self.path))
 
 
 def write_lines(path: Path, texts: Iterable[str]) -> dict:
@@ -31,12 +29,15 @@ def write_lines(path: Path, texts: Iterable[str]) -> dict:
     >>> write_lines(tmp / "two.jsonl", ["one text", "another"])
     {'documents': 2, 'words': 3, 'bytes': 15}
     """
-    documents, words, size = 0, 0, 0
-    with aside(path) as new, open(new, "w", encoding="utf-8") as out:
+    found = {"documents": 0, "words": 0, "bytes": 0}
+
+    def rows() -> Iterator[dict]:
         for text in texts:
-            documents, words, size = documents + 1, words + len(text.split()), size + len(text.encode())
-            out.write(json.dumps({"text": text}, ensure_ascii=False) + "\n")
-    return {"documents": documents, "words": words, "bytes": size}
+            found["words"] += len(text.split())
+            found["bytes"] += len(text.encode())
+            yield {"text": text}
+
+    return found | {"documents": jsonl.write(path, rows())}
 
 
 class Thinned:
@@ -64,26 +65,21 @@ class Thinned:
 
 
 def distinct_sentences(documents: Iterable[str], wanted: int) -> Iterator[str]:
-    """A random `wanted` of the distinct sentences of re-iterable documents, in their order, chosen by content.
+    """A random `wanted` of the distinct sentences of the documents, in their order, chosen by content.
 
-    Sentences that differ only in case or punctuation count as one. Held in memory: those chosen, of others 8 bytes.
+    Sentences that differ only in case or punctuation count as one. Held in memory: at most some twice `wanted`.
     """
-    from helpers.data import unique_sentences
-
-    codes = np.unique(np.fromiter((_code(normal) for normal, _ in _sentences(documents)), np.uint64))
-    bound = np.partition(codes, wanted - 1)[wanted - 1] if len(codes) > wanted else codes.max(initial=0)
-    chosen = (sentence for normal, sentence in _sentences(documents) if _code(normal) <= bound)
-    return iter(unique_sentences(chosen))
-
-
-def _sentences(documents: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """(normalised, as it stands) of every sentence that a pool may hold."""
-    from helpers.data import unique_sentences
-    from helpers.words import normalised
-
+    kept: dict[int, str] = {}  # those with the smallest codes so far, in order of first appearance
+    bound = 2**64
     for document in documents:
         for sentence in unique_sentences([document]):
-            yield normalised(sentence), sentence
+            if (code := _code(normalised(sentence))) <= bound:
+                kept.setdefault(code, sentence)
+        if len(kept) > 2 * wanted:
+            bound = sorted(kept)[wanted - 1]
+            kept = {code: sentence for code, sentence in kept.items() if code <= bound}
+    chosen = set(sorted(kept)[:wanted])
+    return (sentence for code, sentence in kept.items() if code in chosen)
 
 
 def _code(text: str) -> int:
