@@ -1,0 +1,131 @@
+"""What goes into keys, and what each parameter may change; a plan computes nothing."""
+
+import pytest
+
+from helpers.config import Config
+from helpers.study import Study, views
+
+
+def keys(study):
+    found = {method: study.plan.model(method, "chemprot").key for method in ("dapt", "tapt", "dapt_tapt")}
+    return found | {"base": study.plan.base["base"]}
+
+
+def test_keys_leave_out_workers_paths_and_preset_names(open_study, base, root, tmp_path):
+    copy, moved = tmp_path / "copy", tmp_path / "moved"
+    copy.mkdir()
+    for file in base.iterdir():
+        (copy / file.name).write_bytes(file.read_bytes())
+    root.rename(moved)
+    elsewhere = open_study(WORKERS=2, OUTPUT_DIR=str(tmp_path / "b"), BASE_MODEL=str(copy), DATA_DIR=str(moved))
+    moved.rename(root)
+    again = keys(open_study())
+    root.rename(moved)
+    assert keys(elsewhere) == again
+
+
+@pytest.mark.parametrize(
+    ("change", "changed"),
+    [
+        ({"DAPT_STEPS": 13}, {"dapt", "tapt", "dapt_tapt"}),  # TAPT reads DAPT's tokens at most
+        ({"TAPT_EPOCHS": 5}, {"tapt", "dapt_tapt"}),
+        ({"MAX_LENGTH": 32}, {"dapt", "tapt", "dapt_tapt"}),
+        ({"SEEDS": 1}, set()),
+        ({"EPOCHS": 1}, set()),
+    ],
+)
+def test_keys_follow_what_is_computed(open_study, change, changed):
+    before, after = keys(open_study()), keys(open_study(**change))
+    assert {method for method in before if before[method] != after[method]} == changed
+
+
+ADAPTATION = {"model", "losses", "record"}  # what hangs on a checkpoint
+DOMAIN = {"domain", "task_text", "pool", "vampire", "selection", "quality", "overlap", "audit"} | ADAPTATION
+# Parameter -> another value, and the kinds of artifacts that may change with it; no other does.
+MAY_CHANGE = {
+    "preset": None, "tasks": None, "domains": None, "selection_tasks": None, "selectors": None, "neighbours": None,
+    "data_dir": None, "task_file": None, "domain_file": None,
+    "text_column": None, "label_column": None,  # they name other steps; see the tests of their own
+    "base_model": None,
+    "output_dir": (".", set()), "workers": (2, set()), "cluster": ("local", set()),
+    "seeds": (1, set()), "strong_seeds": (2, set()),  # more of the same kind, none changed
+    "max_train": (30, {"held", *DOMAIN}), "max_dev": (9, {"held", *DOMAIN}), "max_test": (9, {"held", *DOMAIN}),
+    "max_length": (32, ADAPTATION), "top_words": (77, {"overlap"}), "overlap_documents": (55, {"overlap"}),
+    "heldout_documents": (7, {"losses"}), "dapt_steps": (30, {"model", "losses", "record"}),
+    "dapt_batch": (8, ADAPTATION), "dapt_learning_rate": (1e-4, ADAPTATION), "tapt_epochs": (9, ADAPTATION),
+    "tapt_batch": (7, ADAPTATION), "tapt_learning_rate": (1e-5, ADAPTATION), "epochs": (1, {"record"}),
+    "learning_rate": (1e-5, {"record"}), "warmup": (0.2, {"record"}), "batch_size": (4, {"record"}),
+    "patience": (5, {"record"}), "pool_sentences": (60, {"pool", "vampire", "selection", "quality"} | ADAPTATION),
+    "vampire_epochs": (2, {"vampire", "selection", "quality"} | ADAPTATION),
+}  # fmt: skip
+
+
+def every_step(study):
+    """Name -> step, of all that a study of every method computes."""
+    steps = {"overlap": study.plan.overlap(), "audit": study.plan.audit("chemprot")}
+    methods = ("tfidf", "base", "dapt", "not_dapt", "shuffled_dapt", "tapt", "dapt_tapt", "transfer_tapt",
+               "vampire_2_tapt", "random_2_tapt")  # fmt: skip
+    for method in methods:
+        steps[f"record {method}"] = study.plan.record("chemprot", method, 0)
+        for number, step in enumerate(study._measured(method, "chemprot")):
+            steps[f"measured {method} {number}"] = step
+    named = dict(steps)
+    while steps:
+        name, step = steps.popitem()
+        reads = {f"{name} < {role}": read for role, read in step.reads.items()}
+        named |= reads
+        steps |= reads
+    return named
+
+
+@pytest.mark.parametrize("name", Config.model_fields)
+def test_what_each_parameter_may_change(open_study, name, tmp_path, monkeypatch):
+    assert name in MAY_CHANGE, f"say in MAY_CHANGE which artifacts {name} may change"
+    if MAY_CHANGE[name] is None:
+        return
+    value, kinds = MAY_CHANGE[name]
+    monkeypatch.chdir(tmp_path)
+    before, after = every_step(open_study()), every_step(open_study(**{name.upper(): value}))
+    assert before.keys() == after.keys()
+    changed = {before[one].kind for one in before if before[one].key != after[one].key}
+    assert changed <= kinds and bool(changed) == bool(kinds)
+
+
+def test_the_length_of_dapt_changes_neither_figure_2_nor_the_pool(open_study):
+    short, long = open_study(DAPT_STEPS=1, DAPT_BATCH=8), open_study(DAPT_STEPS=30, DAPT_BATCH=8)
+    assert short.plan.overlap().key == long.plan.overlap().key
+    assert short.plan.pool("biomed").key == long.plan.pool("biomed").key
+    assert short.plan.dapt("biomed").key != long.plan.dapt("biomed").key
+
+
+def test_a_plan_computes_nothing(open_study, tmp_path):
+    study = open_study()
+    every_step(study)
+    assert not (tmp_path / "cache" / "store").exists()
+    outlook = views.outlook(study)
+    # 2 tasks x 7 methods and 2 selections, 2 seeds each, and one TF-IDF line a task
+    assert outlook.loc["record"].tolist() == [2 * (2 * 7 + 2) + 2, 0, 34]
+    assert outlook.loc["domain", "planned"] == 5 and outlook.loc["vampire", "to_make"] == 1
+    assert not (tmp_path / "cache" / "store").exists()
+
+
+def test_the_base_models_weights_are_in_every_key(open_study, base):
+    before = keys(open_study())
+    (base / "README.md").write_text("no part of the model")
+    assert keys(open_study()) == before
+    (base / "model.safetensors").write_text("other weights")
+    assert not set(keys(open_study()).values()) & set(before.values())
+
+
+def test_transfer_is_the_partners_own_tapt(open_study):
+    study = open_study(TASKS="chemprot,sciie")
+    assert study.plan.partner("chemprot") == "sciie"  # the paper's pair, RCT, cannot be had here
+    toy = Study.open(PRESET="smoke", BASE_MODEL=study.config.base_model, OUTPUT_DIR=study.config.output_dir)
+    assert toy.plan.model("transfer_tapt", "toy_biomed").key == toy.plan.model("tapt", "toy_cs").key
+    assert views.transfer_pairs(toy).loc["toy_biomed", ["partner", "pair"]].tolist() == ["toy_cs", "cross"]
+
+
+def test_not_dapt_is_dapt_on_the_papers_unrelated_domain(open_study):
+    study = Study.open(PRESET="smoke", BASE_MODEL=open_study().config.base_model)
+    pairs = {"toy_biomed": "reviews", "toy_cs": "news", "toy_news": "cs", "toy_reviews": "biomed"}
+    assert {task: study.plan.unrelated_domain(task) for task in pairs} == pairs

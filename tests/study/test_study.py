@@ -1,0 +1,185 @@
+"""The cached study: what is left out of training text, what is computed only once, what is refused."""
+
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from transformers import AutoTokenizer
+
+from helpers.errors import UserError
+from helpers.paths import MINI
+from helpers.study import Study, makers
+from helpers.study.steps import makes
+
+
+def words_of(text):
+    return re.sub(r"[\W_]+", " ", text.lower()).strip()
+
+
+def holds(texts, held):
+    padded = [f" {words_of(text)} " for text in texts]
+    return [one for one in held if any(f" {words_of(one)} " in text for text in padded)]
+
+
+def held_texts(study):
+    return [text for name in ("chemprot", "sciie") for split in ("dev", "test")
+            for text in getattr(study.task(name), split).text]  # fmt: skip
+
+
+# Dev and test text stays out -----------------------------------------------------------------------------
+
+
+def test_the_planted_leaks_are_there_before_exclusion(open_study):
+    study = open_study()
+    assert len(holds(study.task("chemprot").train.text, held_texts(study))) == 2
+
+
+@pytest.mark.parametrize("domain", ["biomed", "cs", "generic"])
+def test_no_dev_or_test_text_in_either_side_of_a_domain(open_study, domain):
+    study = open_study()
+    assert study.prepare_domains([domain]).loc[domain, "held_text_left_out"] == 2
+    for texts in (study.domain_texts(domain), study.heldout(domain)):
+        assert not holds(texts, held_texts(study))
+
+
+def test_held_out_documents_are_not_trained_on(open_study):
+    study = open_study()
+    train, heldout = set(study.domain_texts("cs")), set(study.heldout("cs"))
+    assert heldout and not train & heldout and len(train | heldout) == 298
+
+
+def test_no_dev_or_test_text_reaches_an_adaptation_or_a_selection(open_study, made):
+    study = open_study()
+    study.adapt(["dapt", "tapt", "dapt_tapt", "transfer_tapt", "random_2_tapt", "vampire_2_tapt"], ["chemprot"])
+    trained = [texts for kind, _, texts, *_ in made if kind == "model"]
+    assert len(trained) == 6 and not any(holds(texts, held_texts(study)) for texts in trained)
+    tapt = next(texts for texts in trained if len(texts) == 38)  # 40 rows less the two that repeat held text
+    assert set(tapt) < set(study.task("chemprot").train.text)
+
+
+# Computed once -------------------------------------------------------------------------------------------
+
+
+def test_a_second_study_finds_everything(open_study, made, tmp_path):
+    methods = ["tfidf", "base", "dapt", "dapt_tapt", "shuffled_dapt"]
+    first = open_study().fine_tune(methods)
+    assert len(first) == 2 * (1 + 4 * 2)  # the TF-IDF line has one seed
+    done = len(made)
+    second = open_study(OUTPUT_DIR=str(tmp_path / "elsewhere")).fine_tune(methods)
+    assert len(made) == done
+    assert first["path"].tolist() == second["path"].tolist()
+
+
+def test_parents_come_first_and_nothing_is_made_twice(open_study, made):
+    open_study().fine_tune(["dapt_tapt", "dapt", "base"], ["chemprot"])
+    models = [entry for entry in made if entry[0] == "model"]
+    assert len(models) == 2 and "store" not in models[0][1] and "store" in models[1][1]
+
+
+def test_a_base_without_a_head_gets_one_fitted_once_for_all(open_study, base, made):
+    (base / "config.json").write_text(json.dumps({"architectures": ["BertModel"]}))
+    study = open_study()
+    rows = study.adapt(["dapt", "tapt"], ["chemprot"])
+    trained = [(Path(model).name, texts) for kind, model, texts, *_ in made if kind == "model"]
+    assert [name == base.name for name, _ in trained] == [True, False, False]  # the head, then both on top of it
+    assert set(trained[0][1]) <= set(study.domain_texts("generic")) and rows["head_fitted"].all()
+    assert study.adapted("base", "chemprot") == base  # fine-tuning starts from the encoder as it came
+
+
+def test_tapt_reads_no_more_tokens_than_dapt(open_study):
+    texts = open_study().task_texts("chemprot")
+    given = {"name": "tapt", "epochs": 1000, "batch_size": 32, "learning_rate": 0.0, "max_length": 64}
+    recipe = makers.tapt_recipe_within(given, texts, str(MINI), 40 * 32 * 64)
+    tokens = sum(len(ids) for ids in AutoTokenizer.from_pretrained(MINI)(texts).input_ids)
+    assert recipe.epochs * tokens <= 40 * 32 * 64 < (recipe.epochs + 1) * tokens
+    assert recipe.learning_rate == 1e-4 and recipe.batch_size == 32  # 0 keeps the paper's
+
+
+def test_shuffled_control_reads_the_same_text_by_the_same_recipe(open_study):
+    study = open_study()
+    real, shuffled = (study.plan.model(method, "chemprot").recipe for method in ("dapt", "shuffled_dapt"))
+    assert shuffled == real | {"shuffle": True}
+
+
+def test_a_failed_adaptation_does_not_stop_the_others(open_study, made, monkeypatch):
+    works = makers.model
+
+    @makes(version=1)
+    def model(folder, **inputs):
+        """Adaptation: fails when shuffled."""
+        if inputs.get("shuffle"):
+            raise RuntimeError("out of memory")
+        works(folder, **inputs)
+
+    monkeypatch.setattr(makers, "model", model)
+    study = open_study()
+    with pytest.raises(UserError, match="shuffled DAPT on biomed: RuntimeError: out of memory"):
+        study.fine_tune(["shuffled_dapt", "dapt", "dapt_tapt"], ["chemprot"])
+    written = sorted(path.parent.name for path in (study.output / "records").rglob("seed-0.json"))
+    assert written == ["dapt", "dapt_tapt"]
+
+
+def test_records_say_what_was_adapted_and_where_they_came_from(open_study, made):
+    study = open_study()
+    study.fine_tune(["base", "not_dapt", "random_2_tapt"], ["chemprot"])
+    folder = study.output / "records" / "chemprot"
+    base, unrelated, drawn = (
+        json.loads((folder / name / "seed-1.json").read_text()) for name in ("base", "not_dapt", "random_2_tapt")
+    )
+    assert base["adaptation"] is None and base["domain"] == "biomed" and base["metric"] == "micro_f1"
+    assert unrelated["adaptation"]["corpus"] == "reviews"
+    assert drawn["adaptation"]["selector"] == "random" and drawn["adaptation"]["k"] == 2
+    assert drawn["adaptation"]["selected_words"] > 0 and drawn["adaptation"]["mlm_loss_before"] == 1.5
+    assert base["test_leaked"] == [2]  # planted: train row 5 is test row 2 in capitals
+    assert not any("/" in str(value) for value in base["config"].values())
+
+
+def test_rivals_get_as_many_sentences_as_vampire(open_study):
+    study = open_study()
+    chosen = {selector: study.select("chemprot", selector, 2) for selector in ("random", "vampire")}
+    assert len(chosen["random"]) == len(chosen["vampire"]) > 0
+
+
+def test_files_lists_what_this_study_wrote(open_study):
+    study = open_study()
+    study.save_table("dapt", pd.DataFrame({"mean": [1.0]}))
+    files = study.files().set_index("file")["bytes"]
+    assert list(files.index) == ["config.json", "tables/dapt.csv"] and (files > 0).all()
+
+
+# Bad input -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"TASKS": "chemprto"}, "chemprto.*Did you mean chemprot"),
+        ({"DOMAINS": "biomd"}, "biomd.*Did you mean biomed"),
+        ({"DAPT_STEP": 5}, "DAPT_STEP.*Did you mean DAPT_STEPS"),
+        ({"SELECTORS": "vampyre"}, "vampyre.*Did you mean vampire"),
+        ({"BASE_MODEL": "./nowhere"}, "BASE_MODEL=./nowhere: there is no such folder"),
+        ({"PRESET": "demoo"}, "demoo.*Did you mean demo"),
+    ],
+)
+def test_opening_refuses_bad_parameters_in_one_line(root, given, message):
+    with pytest.raises(UserError, match=message) as error:
+        Study.open(**{"PRESET": "smoke", **given})
+    assert "\n" not in str(error.value)
+
+
+def test_an_unknown_method_is_named(open_study):
+    with pytest.raises(UserError, match="dapt_tap.*Did you mean dapt_tapt"):
+        open_study().fine_tune(["dapt_tap"], ["chemprot"])
+
+
+def test_curated_tapt_needs_unlabelled_text(open_study):
+    with pytest.raises(UserError, match="curated_tapt: task chemprot has no unlabelled text"):
+        open_study().adapt(["curated_tapt"], ["chemprot"])
+
+
+def test_a_folder_without_a_model_is_refused(open_study, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="holds no config.json"):
+        open_study(BASE_MODEL=str(tmp_path / "empty"))
