@@ -6,7 +6,7 @@ A preset sets how much is computed, never what: notebooks, command line and test
 import os
 import re
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -55,11 +55,20 @@ class Config(BaseModel):
     tapt_epochs: int = Field(100, ge=1, le=MOST, description="passes over the task's text in TAPT")
     tapt_batch: int = Field(0, ge=0, le=MOST, description="sequences an update of TAPT; 0: the paper's 256 or 2048")
     tapt_learning_rate: float = Field(0.0, ge=0, le=1, description="peak learning rate of TAPT; 0: the paper's")
+    labels: int = Field(0, ge=0, le=MOST, description="labelled rows to fine-tune on, another draw each seed; 0: all")
     epochs: int = Field(0, ge=0, le=MOST, description="fine-tuning epochs; 0: the paper's 10 or 3 by task size")
     learning_rate: float = Field(2e-5, gt=0, le=1, description="learning rate of fine-tuning")
     warmup: float = Field(0.0, ge=0, lt=1, description="share of fine-tuning that warms up; 0: the paper's schedule")
     batch_size: int = Field(16, ge=1, le=MOST, description="examples an update of fine-tuning")
     patience: int = Field(3, ge=1, le=MOST, description="epochs without a better dev score before stopping")
+    tested_weights: Literal["best", "last"] = Field(
+        "best", description="weights that are tested: of the 'best' dev epoch, as in the paper, or the 'last'"
+    )
+    read_outs: int = Field(0, ge=0, le=1000, description="draws of the frozen read-out; 0: leave it out")
+    label_budgets: tuple[Annotated[int, Field(ge=0, le=MOST)], ...] = Field(
+        (0,), min_length=1, description="labelled rows of the frozen read-out's curve; 0: all"
+    )
+    adaptation_seeds: int = Field(1, ge=1, le=100, description="adaptations of each text; fine-tunings take turns")
     selection_tasks: tuple[Name, ...] = Field(description="tasks that text is selected for in Table 8")
     selectors: tuple[Name, ...] = Field(min_length=1, description="ways of selecting text, see helpers.select")
     neighbours: tuple[Annotated[int, Field(ge=1, le=MOST)], ...] = Field(
@@ -69,7 +78,7 @@ class Config(BaseModel):
     vampire_epochs: int = Field(50, ge=1, le=MOST, description="most epochs of VAMPIRE")
     strong_seeds: int = Field(0, ge=0, le=1000, description="seeds under the stronger recipe; 0: leave it out")
 
-    @field_validator("tasks", "domains", "selection_tasks", "selectors", "neighbours", mode="before")
+    @field_validator("tasks", "domains", "selection_tasks", "selectors", "neighbours", "label_budgets", mode="before")
     @classmethod
     def _split_words(cls, value):
         """Accept 'a,b' and '50,150' as a command line gives them, and a lone number."""
@@ -86,7 +95,7 @@ class Config(BaseModel):
             raise ValueError("expected words without control characters")
         return value
 
-    @field_validator("tasks", "domains", "selection_tasks", "selectors", "neighbours")
+    @field_validator("tasks", "domains", "selection_tasks", "selectors", "neighbours", "label_budgets")
     @classmethod
     def _refuse_repeats(cls, values: tuple):
         for value in values:

@@ -3,12 +3,12 @@
 from importlib import import_module
 
 _HOMES = {
-    "metrics": ("scores", "degenerate"),
+    "metrics": ("scores", "degenerate", "log_losses"),
     "recipes": ("Recipe", "PAPER", "STRONG", "recipe_for"),
     "inputs": ("Encoded", "check_task", "encode"),
     "model": ("Classifier", "new_classifier", "save_classifier", "load_classifier", "predict"),
     "loop": ("Result", "fine_tune", "evaluate"),
-    "baseline": ("tfidf_baseline",),
+    "baselines": ("BASELINES", "baseline", "text_vectors", "read_out"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = sorted(_HOME_OF)

@@ -13,7 +13,7 @@ from torch.nn import functional
 from helpers import compute
 from helpers.classify.batches import Layout, batches_for_scoring, training_order
 from helpers.classify.inputs import Encoded, encode
-from helpers.classify.metrics import degenerate, scores
+from helpers.classify.metrics import degenerate, log_losses, scores
 from helpers.classify.model import Classifier, new_classifier, score_windows
 from helpers.classify.recipes import PAPER, Recipe
 from helpers.encoder.optim import adamw
@@ -24,7 +24,8 @@ class Result:
     """One fine-tuning. `record()` gives the part that goes into a record file.
 
     metric: the task's score, 'macro_f1' or 'micro_f1'. dev, test: see `scores`. test_gold, test_predictions:
-    [n] class numbers, places in `labels`. best_epoch counts from 1. degenerate: the tested weights predict one
+    [n] class numbers, places in `labels`. test_log_loss: [n] see `log_losses`. best_epoch: the one tested, from 1.
+    degenerate: the tested weights predict one
     class only. history: one row an epoch with its mean training loss and dev score. model: only when asked for.
     """
 
@@ -37,6 +38,7 @@ class Result:
     test: dict
     test_gold: list[int]
     test_predictions: list[int]
+    test_log_loss: list[float]
     sizes: dict[str, int]
     best_epoch: int
     epochs_run: int
@@ -92,6 +94,11 @@ def fine_tune(
 
     best, best_state, history = None, None, []
     for epoch, loss in enumerate(train_epochs(classifier, encoded, recipe, seed), start=1):
+        if recipe.weights == "last" and epoch < recipe.epochs and math.isfinite(loss):
+            history.append({"epoch": epoch, "train_loss": loss})
+            if log:
+                log(f"{task.name} seed {seed} epoch {epoch}: loss {loss:.3f}")
+            continue
         dev = evaluate(classifier, encoded, "dev", dev_batches)[0]
         history.append({"epoch": epoch, "train_loss": loss, "dev_" + metric: dev[metric]})
         if log:
@@ -102,7 +109,7 @@ def fine_tune(
         if not math.isfinite(loss) or (recipe.patience and epoch - best[0] >= recipe.patience):
             break
     classifier.load_state_dict(best_state)
-    test, predicted = evaluate(classifier, encoded, "test")
+    test, predicted, losses = evaluate(classifier, encoded, "test")
     return Result(
         task=task.name,
         metric=metric,
@@ -113,6 +120,7 @@ def fine_tune(
         test=test,
         test_gold=encoded.labels["test"].tolist(),
         test_predictions=predicted.tolist(),
+        test_log_loss=losses,
         sizes={split: len(rows) for split, rows in encoded.labels.items()},
         best_epoch=best[0],
         epochs_run=len(history),
@@ -147,11 +155,12 @@ def train_epochs(classifier: Classifier, encoded: Encoded, recipe: Recipe, seed:
         yield float(total) / len(windows)
 
 
-def evaluate(classifier: Classifier, encoded: Encoded, split: str, batches=None) -> tuple[dict, np.ndarray]:
-    """Scores and [n] predicted class numbers of one split."""
+def evaluate(classifier: Classifier, encoded: Encoded, split: str, batches=None) -> tuple[dict, np.ndarray, list]:
+    """Scores, [n] predicted class numbers and [n] log losses of one split."""
     batches = batches or batches_for_scoring(encoded.windows[split], classifier)
-    predicted = score_windows(classifier, batches).argmax(dim=1).numpy()
-    return scores(encoded.labels[split], predicted, encoded.names), predicted
+    found, gold = score_windows(classifier, batches), encoded.labels[split]
+    predicted = found.argmax(dim=1).numpy()
+    return scores(gold, predicted, encoded.names), predicted, log_losses(found.softmax(dim=1).numpy(), gold)
 
 
 def make_optimizer(model: torch.nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

@@ -30,6 +30,19 @@ def scores(gold, predicted, labels: Sequence[str] | int) -> dict:
     }
 
 
+def log_losses(probabilities, gold) -> list[float]:
+    """-log of the probability of the right label of each row, nats, to four decimals; 0 where the model is sure of it.
+
+    probabilities: [n, classes]. gold: [n] class numbers. A probability of 0, or one
+    that is no number, counts as 1e-12.
+
+    >>> log_losses([[0.5, 0.5], [1.0, 0.0]], [0, 0])
+    [0.6931, 0.0]
+    """
+    right = np.nan_to_num(np.asarray(probabilities, dtype=float)[np.arange(len(gold)), gold])
+    return np.round(-np.log(np.clip(right, 1e-12, 1.0)) + 0.0, 4).tolist()
+
+
 def degenerate(predicted) -> bool:
     """Whether only one class was ever predicted; such seeds are shown, not dropped (the paper redrew them)."""
     return len(np.unique(predicted)) < 2

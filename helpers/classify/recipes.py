@@ -15,7 +15,8 @@ class Recipe:
     schedule: 'constant', 'linear' (warm-up over `warmup` of all updates, then decay to 0) or 'by_size', which
     is constant up to 5K training examples and linear above. weight_decay: none on biases and LayerNorm.
     bias_correction: Adam's; the authors' BertAdam leaves it out. max_gradient_norm: gradients are scaled
-    down to it. max_length: tokens a text, special tokens included; longer ones are cut.
+    down to it. max_length: tokens a text, special tokens included; longer ones are cut. weights: which are tested, those
+    of the 'best' dev epoch, as in the paper, or the 'last' ones; then dev is scored once and chooses nothing.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Recipe:
     max_gradient_norm: float = 1.0
     dropout: float = 0.1
     max_length: int = 512
+    weights: str = "best"
 
     def sized(self, n_train: int) -> "Recipe":
         """The recipe with everything that depends on the number of training examples filled in."""
@@ -75,4 +77,5 @@ def recipe_for(config, name: str = "paper") -> Recipe:
         batch_size=config.batch_size,
         patience=0 if strong else config.patience,
         max_length=config.max_length,
+        weights=config.tested_weights,
     )

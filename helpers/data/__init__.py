@@ -6,7 +6,7 @@ _HOMES = {
     "registry": ("TaskSpec", "DomainSpec", "TASKS", "DOMAINS", "task_spec", "domain_spec", "known_tasks",
                  "read_task_file", "domain_names"),
     "sources": ("domain_name",),
-    "tasks": ("Task", "load_task", "load_domain", "subsample"),
+    "tasks": ("Task", "load_task", "load_domain", "subsample", "drawn_rows"),
     "corpus": ("Corpus", "Filtered", "split_heldout"),
     "text": ("checked", "sentences", "unique_sentences"),
     "leaks": ("audit", "leaked_rows", "exclude", "repeats", "unchecked"),

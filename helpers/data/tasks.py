@@ -3,7 +3,7 @@
 import os
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -46,6 +46,19 @@ class Task:
     @property
     def name(self) -> str:
         return self.spec.name
+
+    def draw(self, labels: int, seed: int) -> "Task":
+        """The task with `labels` of its training rows (0: all), each label by its share, another draw each seed.
+
+        Raises UserError where there are fewer rows wanted than labels.
+
+        >>> from helpers import load_task
+        >>> load_task("toy_cs", data_dir="toy").draw(12, seed=1)
+        Task('toy_cs', 12/80/80 rows, 3 labels, 'generated')
+        """
+        if labels and labels < len(self.labels):
+            raise UserError(f"task {self.name}: {labels} labelled rows are too few for its {len(self.labels)} labels")
+        return replace(self, train=subsample(self.train, labels, seed))
 
     def as_datasets(self):
         """The rows as a `datasets.DatasetDict` of train, dev and test, for a Trainer or any other library.
@@ -270,21 +283,25 @@ def _folded(label: str) -> str:
     return " ".join(label.split()).casefold()
 
 
-def subsample(rows: pd.DataFrame, most: int) -> pd.DataFrame:
+def subsample(rows: pd.DataFrame, most: int, seed: int = 0) -> pd.DataFrame:
     """At most `most` rows (0: all), each label by its share and at least once while there is room.
 
-    Seed 0 always: the same rows every time, in their old order, with a fresh index.
+    seed: of the draw; the same rows every time, in their old order, with a fresh index.
     """
-    if not most or len(rows) <= most:
-        return rows.reset_index(drop=True)
-    groups = {label: index.tolist() for label, index in sorted(rows.groupby("label").indices.items())}
-    exact = {label: most * len(index) / len(rows) for label, index in groups.items()}
+    return rows.iloc[drawn_rows(rows["label"], most, seed)].reset_index(drop=True)
+
+
+def drawn_rows(labels: pd.Series, most: int, seed: int = 0) -> list[int]:
+    """Places, ascending, of the rows that `subsample` keeps. labels: a label a row."""
+    if not most or len(labels) <= most:
+        return list(range(len(labels)))
+    groups = {label: index.tolist() for label, index in sorted(labels.groupby(labels).indices.items())}
+    exact = {label: most * len(index) / len(labels) for label, index in groups.items()}
     quota = {label: max(1, int(share)) for label, share in exact.items()}
     # Largest remainders fill the cap; where the "at least once" overshot it, the largest classes give way.
     while sum(quota.values()) < most:
         quota[max(groups, key=lambda label: (exact[label] - quota[label], label))] += 1
     while sum(quota.values()) > most:
         quota[max(groups, key=lambda label: (quota[label], label))] -= 1
-    draw = random.Random(0)
-    kept = sorted(row for label, index in groups.items() for row in draw.sample(index, quota[label]))
-    return rows.iloc[kept].reset_index(drop=True)
+    draw = random.Random(seed)
+    return sorted(row for label, index in groups.items() for row in draw.sample(index, quota[label]))

@@ -132,20 +132,55 @@ def losses(
 @makes(version=1)
 def record(
     folder: Path, task: str, metric: str, recipe: dict, seed: int, base: str, base_path: str, source: tuple, name: str,
-    model: Path | None = None,
+    labels: int = 0, baseline: str = "tfidf", max_length: int = 0, model: Path | None = None,
 ) -> None:  # fmt: skip
-    """Fine-tuning: one classifier, or the TF-IDF line where there is no recipe; its scores as JSON."""
-    from helpers import classify, compute
+    """Fine-tuning: one classifier, or a baseline where there is no recipe; its scores as JSON.
 
-    loaded = load(name, source)
+    labels: training rows, another draw each seed; 0: all.
+    """
+    from helpers import classify
+
+    loaded = load(name, source).draw(labels, seed)
     if recipe:
         chosen = classify.Recipe(**recipe)
         result = classify.fine_tune(str(model or base_path), loaded, chosen, seed=seed, log=logger(folder))
     else:
-        result = classify.tfidf_baseline(loaded)
+        result = classify.baseline(loaded, baseline, model=base_path, max_length=max_length, seed=seed)
+    write_json(folder / "record.json", result.record() | _made())
+
+
+@makes(version=1)
+def vectors(
+    folder: Path, task: str, max_length: int, base: str, base_path: str, source: tuple, name: str,
+    model: Path | None = None,
+) -> None:  # fmt: skip
+    """Vectors of a frozen model: of a task's texts, for the frozen read-out."""
+    from helpers.classify import text_vectors
+
+    np.savez(folder / "vectors.npz", **text_vectors(load(name, source), str(model or base_path), max_length))
+
+
+@makes(version=1)
+def read_outs(
+    folder: Path, task: str, metric: str, labels: list[int], draws: int, source: tuple, name: str, vectors: Path
+) -> None:
+    """Frozen read-outs: of one model on one task, for each number of labelled rows as many draws."""
+    from helpers.classify import read_out
+
+    with np.load(vectors / "vectors.npz") as found:
+        features = dict(found)
+    loaded, made = load(name, source), _made()
+    for count in labels:
+        kept = [read_out(features, loaded, labels=count, seed=seed).record() | made for seed in range(draws)]
+        write_json(folder / f"labels-{count}.json", kept)
+
+
+def _made() -> dict:
+    """What a record says of how it came about."""
+    from helpers import compute
+
     made = {"versions": compute.versions(), "git_commit": compute.git_commit(), "threads": compute.threads()}
-    made["created"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    write_json(folder / "record.json", result.record() | made)
+    return made | {"created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
 
 
 @makes(version=2)

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from helpers.classify import check_task, encode, fine_tune, tfidf_baseline
+from helpers.classify import check_task, encode, fine_tune, baseline
 from helpers.encoder.load import encoder_of
 from helpers.errors import UserError
 
@@ -28,7 +28,7 @@ BAD = [
 @pytest.mark.parametrize("split, cells, message", BAD)
 def test_bad_rows_are_refused_in_one_line(task, tiny_model, split, cells, message):
     bad = changed(task, split, **cells)
-    for attempt in (lambda: fine_tune(tiny_model, bad), lambda: tfidf_baseline(bad)):
+    for attempt in (lambda: fine_tune(tiny_model, bad), lambda: baseline(bad)):
         with pytest.raises(UserError, match=message) as caught:
             attempt()
         assert "\n" not in str(caught.value)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from sklearn.metrics import f1_score
 
-from helpers.classify import STRONG, fine_tune, tfidf_baseline
+from helpers.classify import STRONG, fine_tune, baseline
 
 
 def test_learns_the_task_and_reports_it(task, tiny_model, quick):
@@ -77,9 +77,9 @@ def test_micro_f1_tasks_are_judged_by_it(task, tiny_model, quick):
     assert result.score == result.test["micro_f1"] and "dev_micro_f1" in result.history[0]
 
 
-def test_tfidf_baseline_solves_a_task_of_cue_words(task):
-    result = tfidf_baseline(task)
+def test_baseline_solves_a_task_of_cue_words(task):
+    result = baseline(task)
     assert result.score > 0.8 and result.labels == task.labels
     assert result.recipe["C"] == max(result.history, key=lambda row: row["dev_macro_f1"])["C"]
-    assert result == replace(tfidf_baseline(task), seconds=result.seconds)
+    assert result == replace(baseline(task), seconds=result.seconds)
     assert np.mean(np.array(result.test_gold) == result.test_predictions) == result.test["accuracy"]
