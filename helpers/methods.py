@@ -99,6 +99,8 @@ def _named(*entries) -> dict:
 # (tests/results/test_methods.py).
 METHODS: dict[str, Method] = _named(
     Method("tfidf", "TF-IDF", "#b7afa2"),
+    Method("tfidf_window", "TF-IDF, same text", "#477cec"),
+    Method("static", "static vectors", "#2d3458"),
     Method("base", "base", "#42585e"),
     Method("shuffled_dapt", "shuffled DAPT", "#b3c8e5", ("shuffled",)),
     Method("not_dapt", "not-DAPT", "#c06768", ("unrelated",)),
@@ -109,6 +111,8 @@ METHODS: dict[str, Method] = _named(
     Method("curated_tapt", "Curated-TAPT", "#c89d6a", ("unlabeled",)),
     Method("dapt_curated_tapt", "DAPT+Curated-TAPT", "#3d593b", ("domain", "unlabeled")),
 )
+# Logistic regression without a transformer: of whole texts, of the tokens that the model reads, of its word embeddings.
+BASELINES = ("tfidf", "tfidf_window", "static")
 SELECTORS: dict[str, Selector] = _named(
     Selector("vampire", "kNN", "#d44513"),
     Selector("random", "random", "#7b8083"),
@@ -119,14 +123,15 @@ SELECTORS: dict[str, Selector] = _named(
     Selector("embedding", "embedding", "#c79063"),
 )
 
-TABLE_3 = Experiment("dapt", ("tfidf", "base", "dapt", "not_dapt", "shuffled_dapt"), ("table3", "table8"))
+TABLE_3 = Experiment("dapt", (*BASELINES, "base", "dapt", "not_dapt", "shuffled_dapt"), ("table3", "table8"))
 TABLE_5 = Experiment("tapt", ("tfidf", "base", "dapt", "tapt", "dapt_tapt"), ("table5", "table7", "table8"))
 TABLE_6 = Experiment("transfer", ("tfidf", "base", "tapt", "transfer_tapt"), ("table6", "table3", "table8"))
 TABLE_7 = Experiment("curated", ("curated_tapt", "dapt_curated_tapt"), ("table7",), tasks="unlabeled")
 TABLE_8 = Experiment("selection", ("tfidf", "base", "tapt", "dapt"), ("table8",), tasks="selection", selects=True)
-TABLE_9 = Experiment("cost", tuple(name for name in METHODS if name != "tfidf"), ("table9",), selects=True)
+TABLE_9 = Experiment("cost", tuple(name for name in METHODS if name not in BASELINES), ("table9",), selects=True)
 STRONG = Experiment("strong", ("base", "dapt", "tapt", "dapt_tapt"), ())  # what the stronger recipe repeats
-EXPERIMENTS: dict[str, Experiment] = _named(TABLE_3, TABLE_5, TABLE_6, TABLE_7, TABLE_8, TABLE_9, STRONG)
+CURVE = Experiment("label_curve", ("tfidf", "base", "dapt", "tapt", "dapt_tapt"), ())  # scores against labels
+EXPERIMENTS: dict[str, Experiment] = _named(TABLE_3, TABLE_5, TABLE_6, TABLE_7, TABLE_8, TABLE_9, STRONG, CURVE)
 
 CLAIMS: dict[str, Claim] = _named(
     Claim("dapt_beats_base", "DAPT beats the base", "dapt", ("base",), "3.2, Table 3", "table3"),
@@ -194,6 +199,6 @@ def together(*experiments: Experiment) -> tuple[str, ...]:
     """The methods of several tables, each once.
 
     >>> together(TABLE_3, TABLE_6)
-    ('tfidf', 'base', 'dapt', 'not_dapt', 'shuffled_dapt', 'tapt', 'transfer_tapt')
+    ('tfidf', 'tfidf_window', 'static', 'base', 'dapt', 'not_dapt', 'shuffled_dapt', 'tapt', 'transfer_tapt')
     """
     return tuple(dict.fromkeys(name for experiment in experiments for name in experiment.methods))

@@ -15,8 +15,8 @@ class Recipe:
     schedule: 'constant', 'linear' (warm-up over `warmup` of all updates, then decay to 0) or 'by_size', which
     is constant up to 5K training examples and linear above. weight_decay: none on biases and LayerNorm.
     bias_correction: Adam's; the authors' BertAdam leaves it out. max_gradient_norm: gradients are scaled
-    down to it. max_length: tokens a text, special tokens included; longer ones are cut. weights: which are tested, those
-    of the 'best' dev epoch, as in the paper, or the 'last' ones; then dev is scored once and chooses nothing.
+    down to it. max_length: tokens a text, special tokens included; longer ones are cut. weights: which are tested,
+    those of the 'best' dev epoch, as in the paper, or the 'last' ones; then dev is scored once and chooses nothing.
     """
 
     name: str

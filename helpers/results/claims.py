@@ -1,11 +1,12 @@
 """A verdict for each claim of the paper, from records alone (Paper: sections 3 to 5, Tables 3, 5, 6 and 8).
 
 An effect is a difference of F1 in points with the paper's direction as positive, paired by seed on one test set; its
-interval counts the chance of the seeds and of the test examples (`stats.paired_combined`). A model is adapted once
-and fine-tuned with several seeds, as in the paper, so the chance of the adaptation itself is in no interval.
+interval counts the chance of the seeds and of the test examples (`stats.paired_combined`). Where a text was adapted to
+once, as in the paper, the chance of the adaptation itself is in no interval; ADAPTATION_SEEDS puts it there.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,9 +15,9 @@ from helpers import paper
 from helpers.data.registry import DOMAINS, TASKS
 from helpers.errors import UserError
 from helpers.methods import CLAIMS, Claim
-from helpers.results.loss_claims import loss_claims
+from helpers.results.loss_claims import loss_claims, paired
 from helpers.results.overlap_claims import FARTHER, farther_domains, overlap_order
-from helpers.results.stats import Comparison, paired_combined, t_comparison
+from helpers.results.stats import Comparison, paired_combined, paired_mean, t_comparison
 from helpers.results.verdicts import UNKNOWN, Row, in_all, judge, least_sure, mean_effect, table
 
 EVERY_DOMAIN = "dapt_beats_base_in_every_domain"
@@ -27,6 +28,7 @@ def claims(
     records: pd.DataFrame,
     overlap: pd.DataFrame | None = None,
     losses: pd.DataFrame | None = None,
+    task_losses: pd.DataFrame | None = None,
     *,
     groups: Mapping[str, Sequence[int]] | None = None,
     alpha: float = 0.05,
@@ -36,15 +38,19 @@ def claims(
     """Every claim of the paper with its verdict: one row over all tasks, one a domain, one a task.
 
     records: as `load_records` gives them. overlap: `overlap_matrix` or `overlap_table`, for how far each domain
-    lies from PT ('generic'). losses: a masked-LM loss a document, see `loss_claims`. groups: for tasks whose test
-    rows belong together (sentences of one abstract), a number a row. alpha: level of the tests. draws, seed: of
-    the bootstrap over examples.
+    lies from PT ('generic'). losses: a masked-LM loss a document, see `loss_claims`. task_losses: the loss of every
+    dev text of each task under each method, as `Study.task_losses` gives it. groups: for tasks whose test rows belong
+    together (sentences of one abstract), a number a row. alpha: level of the tests. draws, seed: of the bootstrap over
+    examples.
 
-    Returns COLUMNS; `verdicts` says what the verdict words mean and `why` gives the reason in a sentence. Over all
-    tasks a claim is judged by its mean effect, a task that shares its test rows with another at hand (RCT-500 with
+    The same claims are judged by up to three measures (`verdicts.MEASURES`): by F1; by the log loss of the right label,
+    from the same predictions, where every record has it; by the masked-LM loss of the tasks' dev text, paired by
+    document. Only the first has the paper's numbers beside it. Returns COLUMNS; `verdicts` says what the verdict
+    words mean and `why` gives the reason in a sentence. Over all tasks a claim is judged by its mean effect, a task
+    that shares its test rows with another at hand (RCT-500 with
     RCT) left out; DAPT+TAPT against the rival hardest to beat; 'dapt_beats_base_in_every_domain' by the domain
-    least sure to gain. Families of Holm's correction: over all tasks every claim on F1 of one recipe, base model
-    and preset; the domains of one claim; the tasks of one claim; the claims on loss; the order of the overlaps.
+    least sure to gain. Families of Holm's correction: over all tasks every claim by one measure of one recipe, base
+    model and preset; the domains of one claim; the tasks of one claim; the claims on loss; the order of the overlaps.
     detectable_effect: smallest true effect that the rule applied finds in 80 % of such studies. paper_effect: the
     same statistic of the paper's printed means, for a domain over the paper's tasks in it. control_effect: gain of
     adapting to shuffled words, beside the real gain. A claim whose methods have no record stays 'undecided' in one
@@ -56,15 +62,18 @@ def claims(
     """
     rows = []
     for (recipe, base_model, preset), group in records.groupby(["recipe", "base_model", "preset"], sort=True):
-        cells = _Cells(group, groups or {}, draws, seed)
-        found = _judged(cells, _Printed() if recipe == "paper" else None, overlap, alpha)
+        given = (group, groups or {}, draws, seed)
+        found = _judged(_Cells(*given), _Printed() if recipe == "paper" else None, overlap, alpha)
+        if all(np.isfinite(one).all() for one in group["test_log_loss"]):
+            found += _judged(_LogLosses(*given), None, None, alpha)
         for row in found:
             row.common = {"recipe": recipe, "base_model": base_model, "preset": preset}
         rows += found
     order = list(dict.fromkeys(["dapt_beats_base", EVERY_DOMAIN, FARTHER, *CLAIMS]))
-    rows.sort(key=lambda row: (*row.common.values(), order.index(row.claim), _SCOPES[row.scope]))
+    rows.sort(key=lambda row: (*row.common.values(), row.measure != "f1", order.index(row.claim), _SCOPES[row.scope]))
     others = [table([overlap_order(overlap, alpha)])] if overlap is not None else []
     others += [loss_claims(losses, alpha=alpha)] if losses is not None else []
+    others += [_text_losses(task_losses, alpha)] if task_losses is not None else []
     run = {name: " and ".join(sorted(records[name].unique())) for name in ("base_model", "preset")}
     found = [frame for frame in (table(rows), *(other.assign(**run) for other in others)) if len(frame)]
     return pd.concat(found, ignore_index=True) if found else table(rows)
@@ -84,6 +93,8 @@ def paper_verdicts(alpha: float = 0.05) -> pd.DataFrame:
 
 class _Cells:
     """The records of one recipe, base model and preset, by task and method; comparisons are made once."""
+
+    measure, unit = "f1", "points"
 
     def __init__(self, records: pd.DataFrame, groups: Mapping[str, Sequence[int]], draws: int, seed: int):
         self.groups, self.draws, self.seed = groups, draws, seed
@@ -106,23 +117,28 @@ class _Cells:
                 raise UserError(f"records of {task}: {better} and {worse} have different test rows; run them again")
             if not len(seeds):
                 return UNKNOWN
-            predictions = [np.stack(list(cell.loc[seeds, "test_predictions"])) for cell in (first, second)]
-            n_labels, metric = len(first["labels"].iloc[0]), first["metric"].iloc[0]
-            self._known[key] = paired_combined(
-                gold[0], *predictions, n_labels, metric, groups=self.groups.get(task), draws=self.draws, seed=self.seed
+            adaptations = first.loc[seeds, "adaptation_seed"].fillna(second.loc[seeds, "adaptation_seed"]).fillna(0)
+            self._known[key] = self._compared(
+                task, gold[0], first.loc[seeds], second.loc[seeds], adaptations.to_numpy()
             )
         return self._known[key]
+
+    def _compared(self, task: str, gold, first: pd.DataFrame, second: pd.DataFrame, adaptations) -> Comparison:
+        predictions = [np.stack(list(cell["test_predictions"])) for cell in (first, second)]
+        return paired_combined(
+            gold, *predictions, len(first["labels"].iloc[0]), first["metric"].iloc[0], groups=self.groups.get(task),
+            adaptations=adaptations, draws=self.draws, seed=self.seed,
+        )  # fmt: skip
+
+    def comparison(self, better: str, worse: str) -> str:
+        return f"{better} - {worse}"
 
     def excluded(self, task: str) -> str:
         """Why Transfer-TAPT of this task says nothing about the claim, '' if its partner is of the same domain."""
         partners = self.cells[task, "transfer_tapt"]["adaptation_corpus"].dropna().unique()
         if len(partners) != 1:
             return f"{task}: its records name no single partner task."
-        partner, own = str(partners[0]), self.domains[task]
-        domain = self.domains.get(partner) or (TASKS[partner].domain if partner in TASKS else "")
-        if domain == own:
-            return ""
-        return f"{task}: its partner {partner} is a task of {domain or 'an unknown domain'}, not of {own}."
+        return _other_domain(task, str(partners[0]), self.domains)
 
     def degenerate(self, tasks: Sequence[str], methods: Sequence[str]) -> str:
         """' One class only in: bbc base seed 2.' for the seeds that collapsed, or ''."""
@@ -136,10 +152,61 @@ class _Cells:
         return f" One class only in: {', '.join(found)}." if found else ""
 
 
+class _LogLosses(_Cells):
+    """The same records by the log loss of the right label: effects are falls of it."""
+
+    measure, unit = "log_loss", "nats"
+
+    def _compared(self, task: str, gold, first: pd.DataFrame, second: pd.DataFrame, adaptations) -> Comparison:
+        losses = [np.stack(list(cell["test_log_loss"])) for cell in (second, first)]
+        return paired_mean(*losses, adaptations=adaptations)
+
+    def comparison(self, better: str, worse: str) -> str:
+        return f"{worse} - {better}"
+
+
+class _TextLosses:
+    """Masked-LM losses of the tasks' dev texts, by task and method: effects are falls of it, paired by document."""
+
+    measure, unit = "text_loss", "nats"
+    comparison = _LogLosses.comparison
+
+    def __init__(self, losses: pd.DataFrame):
+        found = losses.groupby(["task", "method"], sort=False)
+        self.cells = {key: rows.groupby("document")["loss"].mean() for key, rows in found}
+        self.partners = {task: rows["corpus"].iloc[0] for (task, method), rows in found if method == "transfer_tapt"}
+        self.domains = dict(zip(losses["task"], losses["domain"], strict=True))
+
+    methods = _Cells.methods
+
+    def compare(self, task: str, better: str, worse: str, claim: Claim) -> Comparison:
+        return paired((self.cells[task, worse] - self.cells[task, better]).dropna())
+
+    def excluded(self, task: str) -> str:
+        return _other_domain(task, str(self.partners[task]), self.domains)
+
+    def degenerate(self, tasks: Sequence[str], methods: Sequence[str]) -> str:
+        return ""
+
+
+def _text_losses(losses: pd.DataFrame, alpha: float) -> pd.DataFrame:
+    return table([replace(row, common={"recipe": ""}) for row in _judged(_TextLosses(losses), None, None, alpha)])
+
+
+def _other_domain(task: str, partner: str, domains: Mapping[str, str]) -> str:
+    """Why a task's Transfer-TAPT from `partner` says nothing about the claim, '' if both are of one domain."""
+    own = domains[task]
+    domain = domains.get(partner) or (TASKS[partner].domain if partner in TASKS else "")
+    if domain == own:
+        return ""
+    return f"{task}: its partner {partner} is a task of {domain or 'an unknown domain'}, not of {own}."
+
+
 class _Printed:
     """The paper's own cells, from its printed means and standard deviations over five seeds."""
 
-    seeds = 5
+    measure, unit, seeds = "f1", "points", 5
+    comparison = _Cells.comparison
 
     def __init__(self):
         self.domains = {task: TASKS[task].domain for task in paper.TASK_TITLES}
@@ -169,7 +236,7 @@ def _judged(cells, printed: _Printed | None, overlap: pd.DataFrame | None, alpha
     """Rows of every claim on F1 from the cells of a study or of the paper; printed: the paper's, to compare with."""
     rows = [row for claim in CLAIMS.values() for row in _rows(claim, cells, printed)]
     rows += _every_domain(cells, printed)
-    if isinstance(cells, _Cells):
+    if type(cells) is _Cells:
         rows.append(_farther(cells, printed, overlap))
     judge([row for row in rows if row.scope == "all"], alpha)
     for claim in CLAIMS:
@@ -181,7 +248,7 @@ def _judged(cells, printed: _Printed | None, overlap: pd.DataFrame | None, alpha
 def _rows(claim: Claim, cells, printed: _Printed | None) -> list[Row]:
     """Rows of one claim, not yet judged: each task, each domain, all."""
     pairs = _pairs(claim, cells)
-    blank = {"claim": claim.name, "paper_section": claim.section}
+    blank = {"claim": claim.name, "paper_section": claim.section, "measure": cells.measure, "unit": cells.unit}
     theirs = _paper_effects(claim, printed)
     if not pairs:
         why = "No task has records of every method that this claim compares."
@@ -199,8 +266,9 @@ def _rows(claim: Claim, cells, printed: _Printed | None) -> list[Row]:
         found, (better, worse) = _hardest(claim, cells, {task: pairs[task] for task in tasks})
         methods = sorted({method for task in tasks for pair in pairs[task] for method in pair})
         rows.append(Row(
-            **blank, scope=scope, comparison=f"{better} - {worse}", found=found, task=name if scope == "task" else "",
-            domain=cells.domains[name] if scope == "task" else name, paper_effect=theirs(scope, name),
+            **blank, scope=scope, comparison=cells.comparison(better, worse), found=found,
+            task=name if scope == "task" else "", domain=cells.domains[name] if scope == "task" else name,
+            paper_effect=theirs(scope, name),
             control_effect=_control(claim, cells, tasks), excluded=excluded.get(name, ""),
             note=cells.degenerate(tasks, methods),
         ))  # fmt: skip
@@ -271,9 +339,9 @@ def _every_domain(cells, printed: _Printed | None) -> list[Row]:
         return []
     domain = list(gains)[least_sure(list(gains.values()))]
     theirs = in_all(list(_gains(printed).values())).effect if printed else np.nan
-    comparison = f"dapt - base in {domain}, the least sure of {len(gains)} domains,"
+    comparison = f"{cells.comparison('dapt', 'base')} in {domain}, the least sure of {len(gains)} domains,"
     return [Row(EVERY_DOMAIN, "all", comparison, CLAIMS["dapt_beats_base"].section, in_all(list(gains.values())),
-                paper_effect=theirs, parts=list(gains.values()))]  # fmt: skip
+                measure=cells.measure, unit=cells.unit, paper_effect=theirs, parts=list(gains.values()))]  # fmt: skip
 
 
 def _farther(cells: _Cells, printed: _Printed | None, overlap: pd.DataFrame | None) -> Row:

@@ -85,10 +85,10 @@ class _Pairs:
         return (self.losses[first] - self.losses[second]).dropna()
 
     def compare(self, first: tuple[str, str], second: tuple[str, str]) -> Comparison:
-        return _paired(self.difference(first, second))
+        return paired(self.difference(first, second))
 
 
-def _paired(differences: pd.Series) -> Comparison:
+def paired(differences: pd.Series) -> Comparison:
     """The paired t-test of differences by document."""
     spread = mean_interval(differences)
     error = spread.sd / np.sqrt(spread.n) if spread.n else np.nan
@@ -104,8 +104,10 @@ def _new(place: int, scope: str, name: str, comparison: str, found: Comparison, 
     claim = list(LOSS_CLAIMS)[place]
     named = {"task": name} if scope == "task" else {"domain": name}
     section, common = _SECTIONS[place], {"recipe": "", "base_model": "", "preset": ""}
-    return Row(claim, scope, comparison, section, found, unit="nats", paper_effect=paper_effect, common=common, **named,
-               **more)  # fmt: skip
+    return Row(
+        claim, scope, comparison, section, found, measure="domain_loss", unit="nats", paper_effect=paper_effect,
+        common=common, **named, **more,
+    )  # fmt: skip
 
 
 def _missing(place: int, why: str) -> list[Row]:
@@ -138,11 +140,11 @@ def _rises_on_general_text(pairs: _Pairs) -> list[Row]:
         if own in pairs.losses and base in pairs.losses:
             rises.append(pairs.difference(own, base))
             theirs = _printed("generic", f"dapt_{domain}") - _printed("generic", "base")
-            rows.append(_new(1, "domain", domain, f"dapt_{domain} - base", _paired(rises[-1]), theirs))
+            rows.append(_new(1, "domain", domain, f"dapt_{domain} - base", paired(rises[-1]), theirs))
     if not rows:
         return _missing(1, "No DAPT has a loss on general text beside the base's.")
     # One sample of documents under every model: averaged by document first, for their errors are not independent.
-    found = _paired(pd.concat(rises, axis=1).mean(axis=1, skipna=False).dropna())
+    found = paired(pd.concat(rises, axis=1).mean(axis=1, skipna=False).dropna())
     printed = [row.paper_effect for row in rows]
     return [*rows, _new(1, "all", "", "every DAPT - base on general text", found, _known_mean(printed))]
 

@@ -47,7 +47,7 @@ def overlap_order(overlap: pd.DataFrame, alpha: float = 0.05) -> Row:
     """
     shares, printed = shared_with_pt(overlap), shared_with_pt(_figure_2())
     ordered = [name for name in sorted(printed, key=printed.get, reverse=True) if name in shares]
-    row = Row(ORDER, "all", "", "3.1, Figure 2", UNKNOWN, unit="% of the top words")
+    row = Row(ORDER, "all", "", "3.1, Figure 2", UNKNOWN, measure="overlap", unit="% of the top words")
     row.common = {"recipe": "", "base_model": "", "preset": ""}
     if len(ordered) < 2 or not {"low", "high"} <= set(overlap):
         row.excluded = "The order needs overlaps of two of the paper's domains with PT, with their intervals."

@@ -4,7 +4,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,17 +14,18 @@ from helpers import methods
 from helpers.errors import UserError
 
 METRICS = ("macro_f1", "micro_f1")
-RECIPES = ("paper", "strong")
+RECIPES = ("paper", "strong", "frozen")  # the last reads a model out that is left as it is
 _TEXT = ("task", "domain", "method", "recipe", "preset", "base_model", "metric")
 _NAME = re.compile(r"[\w.-]+")
 _ADAPTATION = (
-    "corpus", "selector", "k", "selected_words", "steps", "documents", "tokens", "bytes", "seconds",
+    "corpus", "seed", "selector", "k", "selected_words", "steps", "documents", "tokens", "bytes", "seconds",
     "mlm_loss_before", "mlm_loss_after", "word_cover", "kl_reduction", "selection_seconds", "selection_mb",
 )  # fmt: skip
 COLUMNS = (
     *_TEXT, "seed", "score", "dev_score", "score_without_leaked", "leaked", "macro_f1", "micro_f1", "accuracy",
     "degenerate", "train_size", "dev_size", "test_size", "best_epoch", "epochs_run", "seconds",
-    *(f"adaptation_{name}" for name in _ADAPTATION), "labels", "test_gold", "test_predictions", "test_leaked", "path",
+    *(f"adaptation_{name}" for name in _ADAPTATION), "labels", "test_gold", "test_predictions",
+    "test_log_loss", "test_leaked", "path",
 )  # fmt: skip
 
 
@@ -67,20 +68,23 @@ def read_record(path) -> dict:
     return record
 
 
-def load_records(folder) -> pd.DataFrame:
+def load_records(folder, files: Iterable[Path] | None = None) -> pd.DataFrame:
     """Every record below a folder as one row each, sorted by task, method, recipe and seed.
 
-    folder: the run's records folder; an empty or missing one gives an empty frame with the same columns.
+    folder: the run's records folder; an empty or missing one gives an empty frame with the same columns. files: these
+    of it only.
     Returns a DataFrame with COLUMNS: `score`, `dev_score`, `score_without_leaked`, `macro_f1`, `micro_f1` and
     `accuracy` in percent as the paper prints them (score is the task's own metric on test), `leaked` the number
-    of test rows whose text is in train, the arrays `test_gold`, `test_predictions`, `test_leaked`, and `path`
-    relative to the folder's parent. Raises UserError for a damaged record.
+    of test rows whose text is in train, the arrays `test_gold`, `test_predictions`, `test_log_loss` (nats; nan in
+    records that lack it), `test_leaked`, and `path` relative to the folder's parent. Raises UserError for a damaged
+    record.
 
     >>> load_records(tmp / "no run yet").empty
     True
     """
     folder = Path(folder)
-    rows = [_row(read_record(path), path.relative_to(folder.parent)) for path in sorted(folder.rglob("seed-*.json"))]
+    files = sorted(folder.rglob("seed-*.json")) if files is None else list(files)
+    rows = [_row(read_record(path), path.relative_to(folder.parent)) for path in files]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     frame["method_order"] = frame["method"].map(methods.method_order)
     frame = frame.sort_values(["task", "method_order", "method", "recipe", "seed"], ignore_index=True)
@@ -126,6 +130,8 @@ def check_record(record: Mapping, where: str) -> None:
     for name, value in found.items():
         given = record["test"][name]
         need(abs(value - given) < 1e-6, f"test {name} {given} is not that of its predictions, {value:.6f}")
+    losses = np.asarray(record.get("test_log_loss") or np.zeros(len(gold)), dtype=float)
+    need(losses.shape == gold.shape and (losses >= 0).all(), "test_log_loss must hold a number a test row, at least 0")
     leaked = np.asarray(record.get("test_leaked", ()), dtype=float)
     need(((leaked >= 0) & (leaked < len(gold))).all(), f"test_leaked must hold row numbers 0..{len(gold) - 1}")
 
@@ -158,6 +164,7 @@ def _row(record: Mapping, path: Path) -> dict:
         "labels": tuple(record["labels"]),
         "test_gold": gold,
         "test_predictions": predicted,
+        "test_log_loss": np.asarray(record.get("test_log_loss") or np.full(len(gold), np.nan), dtype=float),
         "test_leaked": leaked,
         "path": path.as_posix(),
     }

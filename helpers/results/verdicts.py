@@ -20,9 +20,15 @@ VERDICT_TITLES = {
     "reversed": "reversed",
 }  # fmt: skip
 COLUMNS = (
-    "claim", "scope", "task", "domain", "recipe", "comparison", "paper_section", "verdict", "effect", "low", "high",
-    "unit", "p", "p_holm", "n", "detectable_effect", "paper_effect", "control_effect", "base_model", "preset", "why",
+    "claim", "measure", "scope", "task", "domain", "recipe", "comparison", "paper_section", "verdict", "effect", "low",
+    "high", "unit", "p", "p_holm", "n", "detectable_effect", "paper_effect", "control_effect", "base_model", "preset",
+    "why",
 )  # fmt: skip
+# What an effect is a difference of. Only F1 is the paper's own; the others ask the same of the same models.
+MEASURES = {
+    "f1": "F1", "log_loss": "log loss of the right label", "text_loss": "masked-LM loss of the task's dev text",
+    "domain_loss": "masked-LM loss", "overlap": "shared words",
+}  # fmt: skip
 UNKNOWN = Comparison(np.nan, np.nan, np.nan, np.nan, 0, np.nan, np.nan)
 
 
@@ -42,6 +48,7 @@ class Row:
     found: Comparison
     task: str = ""
     domain: str = ""
+    measure: str = "f1"
     unit: str = "points"
     paper_effect: float = np.nan
     control_effect: float = np.nan

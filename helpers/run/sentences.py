@@ -4,7 +4,7 @@ from collections import Counter
 
 import pandas as pd
 
-from helpers.methods import method_title
+from helpers.methods import BASELINES, method_title
 from helpers.results.verdicts import VERDICT_TITLES
 
 _AXES = ("mean", "effect", "gain", "loss", "value")  # what a table is about, the first that it has
@@ -58,7 +58,7 @@ def _changes(frame: pd.DataFrame) -> pd.DataFrame:
     """Rows of adapted models with the difference of their mean to the base's, task by task."""
     keys = [name for name in ("task", "recipe") if name in frame]
     base = frame[frame["method"] == "base"].drop_duplicates(keys).set_index(keys)["mean"].rename("base")
-    rows = frame[~frame["method"].isin(["base", "tfidf"])].join(base, on=keys)
+    rows = frame[~frame["method"].isin(["base", *BASELINES])].join(base, on=keys)
     return rows.assign(change=rows["mean"] - rows["base"]).reset_index(drop=True)
 
 

@@ -129,7 +129,7 @@ def losses(
     found.to_csv(folder / "losses.csv", index=False)
 
 
-@makes(version=1)
+@makes(version=2)
 def record(
     folder: Path, task: str, metric: str, recipe: dict, seed: int, base: str, base_path: str, source: tuple, name: str,
     labels: int = 0, baseline: str = "tfidf", max_length: int = 0, model: Path | None = None,
@@ -162,17 +162,24 @@ def vectors(
 
 @makes(version=1)
 def read_outs(
-    folder: Path, task: str, metric: str, labels: list[int], draws: int, source: tuple, name: str, vectors: Path
-) -> None:
-    """Frozen read-outs: of one model on one task, for each number of labelled rows as many draws."""
-    from helpers.classify import read_out
+    folder: Path, task: str, metric: str, labels: int, seeds: list[int], source: tuple, name: str,
+    vectors: Path | None = None, baseline: str = "", base: str = "", base_path: str = "", max_length: int = 0,
+) -> None:  # fmt: skip
+    """Frozen read-outs: of one model, or a baseline, on one task from as many labels, a record for each seed."""
+    from helpers import classify
 
-    with np.load(vectors / "vectors.npz") as found:
-        features = dict(found)
-    loaded, made = load(name, source), _made()
-    for count in labels:
-        kept = [read_out(features, loaded, labels=count, seed=seed).record() | made for seed in range(draws)]
-        write_json(folder / f"labels-{count}.json", kept)
+    loaded, features = load(name, source), {}
+    if vectors:
+        with np.load(vectors / "vectors.npz") as found:
+            features = dict(found)
+
+    def read(seed: int):
+        if features:
+            return classify.read_out(features, loaded, labels=labels, seed=seed)
+        drawn = loaded.draw(labels, seed)
+        return classify.baseline(drawn, baseline, model=base_path, max_length=max_length, seed=seed)
+
+    write_json(folder / "records.json", [read(seed).record() | _made() for seed in seeds])
 
 
 def _made() -> dict:

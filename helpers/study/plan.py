@@ -9,12 +9,12 @@ from helpers.data import DOMAINS, domain_names, load_domain, load_task
 from helpers.encoder.named import base_files, has_masked_lm_head
 from helpers.errors import UserError
 from helpers.hashing import fingerprint
-from helpers.methods import METHODS, check, split_selection
+from helpers.methods import BASELINES, METHODS, check, split_selection
 from helpers.study import makers
 from helpers.study.opening import own_domain
 from helpers.study.steps import Step
 
-SEED = 0  # of adaptations and selections, one each as in the paper; seeds vary in fine-tuning
+SEED = 0  # of selections, one each as in the paper; seeds vary in fine-tuning and, by ADAPTATION_SEEDS, in adaptation
 GENERIC = "generic"  # the sample of the base model's own pretraining sources, "PT" in the paper
 
 
@@ -147,38 +147,40 @@ class Plan:
         return self._adapted("head", recipe.as_dict(), self.domain(GENERIC), None)
 
     @functools.cache  # noqa: B019
-    def model(self, method: str, task: str) -> Step | None:
+    def model(self, method: str, task: str, seed: int = 0) -> Step | None:
         """The checkpoint that a method means for a task; None for the base itself and for methods without a model.
 
-        Raises UserError for an unknown method, NothingToCompare where the study has no text for it.
+        seed: of the fine-tuning; those of ADAPTATION_SEEDS adaptations take turns. Raises UserError for an unknown
+        method, NothingToCompare where the study has no text for it.
         """
         check(method)
+        number = seed % self.config.adaptation_seeds
         if picked := split_selection(method):
-            return self.tapt(task, selected=self.selection(task, *picked))
+            return self.tapt(task, selected=self.selection(task, *picked), seed=number)
         step = None
         for text in METHODS[method].texts:
-            step = self._on(text, task, step)
+            step = self._on(text, task, step, number)
         return step
 
-    def _on(self, text: str, task: str, parent: Step | None) -> Step:
+    def _on(self, text: str, task: str, parent: Step | None, seed: int) -> Step:
         """Adaptation of `parent` to one of the texts that methods name, for a task."""
         match text:
             case "domain":
-                return self.dapt(self.domain_of(task), parent)
+                return self.dapt(self.domain_of(task), parent, seed=seed)
             case "shuffled":
-                return self.dapt(self.domain_of(task), parent, shuffle=True)
+                return self.dapt(self.domain_of(task), parent, shuffle=True, seed=seed)
             case "unrelated":
-                return self.dapt(self.unrelated_domain(task), parent)
+                return self.dapt(self.unrelated_domain(task), parent, seed=seed)
             case "task":
-                return self.tapt(task, parent)
+                return self.tapt(task, parent, seed=seed)
             case "partner":
-                return self.tapt(self.partner(task), parent)
+                return self.tapt(self.partner(task), parent, seed=seed)
             case "unlabeled":
-                return self.tapt(task, parent, split="unlabeled")
+                return self.tapt(task, parent, split="unlabeled", seed=seed)
         raise ValueError(f"text {text!r} of a method: helpers.study.plan knows no such text")
 
     @functools.cache  # noqa: B019
-    def dapt(self, domain: str, parent: Step | None = None, shuffle: bool = False) -> Step:
+    def dapt(self, domain: str, parent: Step | None = None, shuffle: bool = False, seed: int = 0) -> Step:
         """DAPT on a domain, or on its words in random order. Paper: section 3.1."""
         from helpers.pretrain import DAPT
 
@@ -188,10 +190,13 @@ class Plan:
         about = f"{c.dapt_steps:,} updates of {c.dapt_batch:,} sequences, peak learning rate {c.dapt_learning_rate:g}"
         more = {"documents": c.dapt_steps * c.dapt_batch} | ({"shuffle": True} if shuffle else {})
         name = "shuffled DAPT" if shuffle else "DAPT"
-        return self._adapted(name, recipe.as_dict(), self.domain(domain), parent or self.head, about=about, **more)
+        return self._adapted(name, recipe.as_dict(), self.domain(domain), parent or self.head, seed=seed, about=about,
+                             **more)  # fmt: skip
 
     @functools.cache  # noqa: B019
-    def tapt(self, task: str, parent: Step | None = None, split: str = "train", selected: Step | None = None) -> Step:
+    def tapt(
+        self, task: str, parent: Step | None = None, split: str = "train", selected: Step | None = None, seed: int = 0
+    ) -> Step:
         """TAPT on the task's text, joined with what was selected, in DAPT's tokens at most. Paper: section 4.1."""
         c = self.config
         recipe = {"name": "tapt", "epochs": c.tapt_epochs, "batch_size": c.tapt_batch,
@@ -200,18 +205,20 @@ class Plan:
         if selected:
             name = f"{selected.settings['selector']}-{selected.settings['k']}-TAPT"
         return self._adapted(
-            name, recipe, self.task_text(task, split), parent or self.head, selected,
+            name, recipe, self.task_text(task, split), parent or self.head, selected, seed,
             about=f"at most {c.tapt_epochs:,} passes", most_tokens=c.dapt_steps * c.dapt_batch * c.max_length,
         )  # fmt: skip
 
     def _adapted(
-        self, what: str, recipe: dict, texts: Step, parent: Step | None, selected: Step | None = None, about="", **more
-    ) -> Step:
+        self, what: str, recipe: dict, texts: Step, parent: Step | None, selected: Step | None = None, seed: int = 0,
+        about="", **more,
+    ) -> Step:  # fmt: skip
         reads = {"texts": texts, "parent": parent, "selected": selected}
-        settings = {"recipe": recipe, "seed": SEED, "base": self.base["base"], **more}
+        settings = {"recipe": recipe, "seed": seed, "base": self.base["base"], **more}
+        name = f"{what} on {texts.name}" + (f", seed {seed}" if seed else "")
         return Step(
             makers.model, settings, {role: step for role, step in reads.items() if step},
-            {"base_path": self.base["base_path"]}, f"{what} on {texts.name}", about,
+            {"base_path": self.base["base_path"]}, name, about,
         )  # fmt: skip
 
     # Selection -----------------------------------------------------------------------------------------
@@ -273,17 +280,50 @@ class Plan:
         return Step(makers.losses, settings, reads, {"base_path": self.base["base_path"]}, name)
 
     def record(self, task: str, method: str, seed: int, recipe: str = "paper") -> Step:
-        """One fine-tuning, or the TF-IDF line."""
+        """One fine-tuning, or one fit of a baseline."""
         from helpers.classify import recipe_for
 
-        loaded, model, chosen, base = self.task(task), self.model(method, task), {}, ""
-        if method != "tfidf":
-            chosen = dataclasses.asdict(recipe_for(self.config, recipe).sized(len(loaded.train)))
-            base = self.base["base"]
-        settings = {"task": self.task_fingerprint(task), "metric": loaded.spec.metric, "recipe": chosen, "seed": seed,
-                    "base": base}  # fmt: skip
+        c, loaded, model = self.config, self.task(task), self.model(method, task, seed)
+        settings = self._scored(task) | {"seed": seed, "labels": c.labels, "recipe": {}, "base": ""}
+        if method in BASELINES:
+            settings["baseline"] = method
+        else:
+            settings["recipe"] = dataclasses.asdict(recipe_for(c, recipe).sized(c.labels or len(loaded.train)))
+        if method != "tfidf":  # the only one that looks at no model
+            settings["base"] = self.base["base"]
+        if method in BASELINES and method != "tfidf":
+            settings["max_length"] = c.max_length
         here = {"source": self.source, "name": task, "base_path": self.base["base_path"]}
         return Step(makers.record, settings, {"model": model} if model else {}, here, f"{task} {method} seed {seed}")
+
+    def _scored(self, task: str) -> dict:
+        return {"task": self.task_fingerprint(task), "metric": self.task(task).spec.metric}
+
+    def read_outs(self, task: str, method: str, labels: int, draws: int) -> list[Step]:
+        """Frozen read-outs of a method on a task from as many labels: a step for each of its checkpoints, with the
+        draws whose turn it is. A baseline reads the same draws."""
+        c, steps = self.config, []
+        here = {"source": self.source, "name": task}
+        for number in range(1 if method in BASELINES else min(c.adaptation_seeds, draws)):
+            seeds = list(range(draws)) if method in BASELINES else list(range(number, draws, c.adaptation_seeds))
+            settings = self._scored(task) | {"labels": labels, "seeds": seeds}
+            name = f"{task} {method}, {labels or 'all'} labels"
+            if method in BASELINES:
+                more = {"baseline": method, "base": self.base["base"], "max_length": c.max_length}
+                path = {"base_path": self.base["base_path"]}
+                steps.append(Step(makers.read_outs, settings | more, {}, here | path, name))
+            else:
+                reads = {"vectors": self.vectors(self.model(method, task, number), task)}
+                steps.append(Step(makers.read_outs, settings, reads, here, name))
+        return steps
+
+    def vectors(self, model: Step | None, task: str) -> Step:
+        """Mean vectors of a task's texts under a model (None: the base as it is)."""
+        length = self.config.max_length
+        settings = {"task": self.task_fingerprint(task), "max_length": length, "base": self.base["base"]}
+        here = {"source": self.source, "name": task, "base_path": self.base["base_path"]}
+        name = f"{task} by {model.name if model else 'base'}"
+        return Step(makers.vectors, settings, {"model": model} if model else {}, here, name)
 
     def overlap(self) -> Step:
         """Vocabulary overlap of PT and every domain. Paper: Figure 2."""

@@ -13,7 +13,7 @@ from helpers.data import leaked_rows
 from helpers.errors import UserError
 from helpers.files import read_json, write_text
 from helpers.jobs import InProcess, JobsFailed, executor
-from helpers.methods import METHODS, check, split_selection
+from helpers.methods import BASELINES, METHODS, check, split_selection
 from helpers.results import load_records, record_path, write_record
 from helpers.store import Store
 from helpers.study import makers
@@ -23,7 +23,6 @@ from helpers.study.steps import Step, make
 from helpers.study.texts import Lines, Thinned
 
 PLACES = ("data_dir", "task_file", "domain_file")  # paths of this machine, no part of a result
-ONE_SEED = ("tfidf",)  # methods without chance in them
 
 
 class Study:
@@ -160,7 +159,8 @@ class Study:
         Returns one row a checkpoint: method, corpus, documents, steps, epochs, tokens, seconds, loss before
         and after on held-out text of its own kind. Paper: sections 3 and 4, Tables 1 and 13.
         """
-        cells = [(method, task) for method, task in self._possible(methods, tasks) if self.plan.model(method, task)]
+        pairs = [(method, task) for method, task in self._possible(methods, tasks) if self.plan.model(method, task)]
+        cells = [(*pair, seed) for seed in range(self.config.adaptation_seeds) for pair in pairs]
         self.make([step for cell in cells for step in self._measured(*cell)])
         rows = {self.plan.model(*cell).key: self.adaptation(*cell) for cell in reversed(cells)}
         return pd.DataFrame(list(rows.values())[::-1])
@@ -170,9 +170,9 @@ class Study:
         step = self.plan.model(method, task)
         return self.folder(step) if step else Path(self.plan.base["base_path"])
 
-    def _measured(self, method: str, task: str) -> list[Step]:
+    def _measured(self, method: str, task: str, seed: int = 0) -> list[Step]:
         """A checkpoint and its loss after and before, on held-out text of its own kind; nothing for the base."""
-        if (model := self.plan.model(method, task)) is None:
+        if (model := self.plan.model(method, task, seed)) is None:
             return []
         sample = self.plan.sample(method, task)
         steps = [model, self.plan.losses(model, sample), self.plan.losses(model.reads.get("parent"), sample)]
@@ -180,10 +180,13 @@ class Study:
             steps.append(self.plan.quality(task, *picked))
         return steps
 
-    @functools.cache  # noqa: B019 - the same for every seed
-    def adaptation(self, method: str, task: str) -> dict:
-        """What a checkpoint cost and did: the `adaptation` part of a record."""
-        model, after, before, *judged = self._measured(method, task)
+    def adaptation(self, method: str, task: str, seed: int = 0) -> dict:
+        """What the checkpoint of a fine-tuning seed cost and did: the `adaptation` part of a record."""
+        return self._adaptation(method, task, seed % self.config.adaptation_seeds)
+
+    @functools.cache  # noqa: B019 - the same for every seed whose turn it is
+    def _adaptation(self, method: str, task: str, number: int) -> dict:
+        model, after, before, *judged = self._measured(method, task, number)
         summary, picked = read_json(self.folder(model) / "summary.json"), split_selection(method)
         selector, k = picked or (None, None)
         shuffled = " shuffled" if model.settings.get("shuffle") else ""
@@ -191,7 +194,7 @@ class Study:
         texts = METHODS[method].texts if method in METHODS else ()
         own = {("unrelated",): "dapt", ("partner",): "tapt"}.get(texts, method)
         row = {"method": own, "corpus": model.reads["texts"].name + shuffled,
-               "selector": selector, "k": k}  # fmt: skip
+               "seed": number, "selector": selector, "k": k}  # fmt: skip
         if judged:
             found = self.table(judged[0]).iloc[0]
             row |= {"selected_words": int(found["words"]), "word_cover": float(found["word_cover"]),
@@ -238,6 +241,33 @@ class Study:
         frames = [frame.assign(model=name, sample=sample) for (name, sample), frame in found.items()]
         return pd.concat(frames, ignore_index=True)
 
+    def task_losses(self, methods: Sequence[str], tasks: Sequence[str] | None = None) -> pd.DataFrame:
+        """Masked-LM loss of each task's dev text under each method: is what it adapted to nearer to the task?
+
+        The cheapest look at every contrast of Tables 3 to 8: the same masks of the same texts under every model.
+        Baselines have no such loss and are left out. Returns task, domain, method, corpus (adapted to), adaptation
+        (its number), document, loss (nats a masked token), masked_tokens.
+        """
+        pairs = self._possible([method for method in methods if method not in BASELINES], tasks)
+        cells = [(*pair, number) for pair in pairs for number in range(self.config.adaptation_seeds)]
+        models = {cell: self.plan.model(*cell) for cell in cells}
+        steps = {
+            cell: self.plan.losses(model, self.plan.task_text(cell[1], "dev"))
+            for cell, model in models.items()
+            if model or not cell[2]
+        }
+        self.make(steps.values())
+        return pd.concat(
+            [
+                self.table(step, "losses.csv").assign(
+                    task=task, domain=self.plan.domain_of(task), method=method, adaptation=number,
+                    corpus=models[method, task, number].reads["texts"].name if models[method, task, number] else "",
+                )
+                for (method, task, number), step in steps.items()
+            ],
+            ignore_index=True,
+        )  # fmt: skip
+
     def _domain_losses(self) -> dict[tuple[str, str], pd.DataFrame]:
         models = {"base": None, **{f"dapt_{name}": self.plan.dapt(name) for name in self.domains}}
         steps = {
@@ -265,12 +295,54 @@ class Study:
             self.make([*measured, *cells.values()])
         except JobsFailed as error:
             failure = error
-        paths = [self._write_record(cell, step, recipe) for cell, step in cells.items() if step.folder(self.store)]
-        records = load_records(self.output / "records")
-        mine = {path.relative_to(self.output).as_posix() for path in paths}
+        paths = [
+            self._write_record(cell, read_json(self.folder(step) / "record.json"), recipe, step)
+            for cell, step in cells.items()
+            if step.folder(self.store)
+        ]
+        records = self._records(paths)
         if failure:
             raise failure
-        return records[records["path"].isin(mine)].reset_index(drop=True)
+        return records
+
+    def read_out(self, methods: Sequence[str], tasks: Sequence[str] | None = None) -> pd.DataFrame:
+        """Frozen read-outs of the methods, READ_OUTS draws of LABELS rows each: records whose recipe is 'frozen'.
+
+        Baselines are no read-out of a model and are left out. Returns records as `fine_tune` does, none where READ_OUTS
+        is 0. A second read-out beside the paper's fine-tuning; see `helpers.classify.read_out`.
+        """
+        config, paths = self.config, []
+        chosen = [method for method in methods if method not in BASELINES]
+        if config.read_outs and chosen:
+            pairs = self._possible(chosen, tasks)
+            for (method, task), made in self._read_outs(pairs, config.labels, config.read_outs).items():
+                paths += [self._write_record((task, method, one["seed"]), one, "frozen", step) for one, step in made]
+        return self._records(paths)
+
+    def label_curve(self, methods: Sequence[str], tasks: Sequence[str] | None = None) -> pd.DataFrame:
+        """Scores of frozen read-outs against labelled rows, SEEDS draws of each of LABEL_BUDGETS.
+
+        Returns task, method, labels (training rows used), seed, score (percent); baselines beside the models.
+        """
+        rows = []
+        pairs = self._possible(methods, tasks)
+        for budget in self.config.label_budgets:
+            for (method, task), made in self._read_outs(pairs, budget, self.config.seeds).items():
+                rows += [{"task": task, "method": method, "labels": one["sizes"]["train"], "seed": one["seed"],
+                          "score": 100 * one["test"][one["metric"]]} for one, _ in made]  # fmt: skip
+        return pd.DataFrame(rows).drop_duplicates(["task", "method", "labels", "seed"], ignore_index=True)
+
+    def _read_outs(self, pairs, labels: int, draws: int) -> dict[tuple[str, str], list[tuple[dict, Step]]]:
+        steps = {(method, task): self.plan.read_outs(task, method, labels, draws) for method, task in pairs}
+        self.make([step for several in steps.values() for step in several])
+        return {
+            pair: [(one, step) for step in several for one in read_json(self.folder(step) / "records.json")]
+            for pair, several in steps.items()
+        }
+
+    def _records(self, paths: Iterable[Path]) -> pd.DataFrame:
+        """The run's records of these files."""
+        return load_records(self.output / "records", paths)
 
     def _cells(self, methods, tasks, recipe: str) -> tuple[dict[tuple[str, str, int], Step], list[Step]]:
         """The record of each (task, method, seed), and what is measured of their checkpoints."""
@@ -280,9 +352,11 @@ class Study:
             (task, method, seed): self.plan.record(task, method, seed, recipe)
             for seed in seeds  # seed by seed, so that an interrupted run has something of everything
             for method, task in pairs
-            if seed == 0 or method not in ONE_SEED
+            # without a draw of labels there is no chance in a baseline
+            if seed == 0 or self.config.labels or method not in BASELINES
         }
-        return cells, [step for pair in pairs for step in self._measured(*pair)]
+        numbers = range(min(self.config.adaptation_seeds, len(seeds)))
+        return cells, [step for pair in pairs for number in numbers for step in self._measured(*pair, number)]
 
     def _possible(self, methods: Sequence[str], tasks: Sequence[str] | None) -> list[tuple[str, str]]:
         """(method, task) of those that the study has text for; says which are left out, raises when none is left."""
@@ -301,17 +375,17 @@ class Study:
             self.log(f"left out: {reason}")
         return found
 
-    def _write_record(self, cell: tuple[str, str, int], step: Step, recipe: str) -> Path:
-        """Put the stored scores and what this run knows of them into the run's record file."""
+    def _write_record(self, cell: tuple[str, str, int], scored: dict, recipe: str, step: Step) -> Path:
+        """Put stored scores and what this run knows of them into the run's record file."""
         task, method, seed = cell
         config, spec = self.config, self.task(task).spec
         base_model = Path(config.base_model).name
         settings = config.model_dump(mode="json", exclude={"output_dir", "workers", "cluster", *PLACES})
         record = {
-            **read_json(self.folder(step) / "record.json"), "task": task, "domain": spec.domain, "method": method,
+            **scored, "task": task, "domain": spec.domain, "method": method,
             "recipe": recipe, "seed": seed, "preset": config.preset, "base_model": base_model, "metric": spec.metric,
             "test_leaked": self.leaked_test_rows(task),
-            "adaptation": self.adaptation(method, task) if self.plan.model(method, task) else None,
+            "adaptation": self.adaptation(method, task, seed) if self.plan.model(method, task) else None,
             "config": settings | {"base_model": base_model}, "key": step.key,
         }  # fmt: skip
         path = self.output / "records" / record_path(record)

@@ -93,10 +93,10 @@ def test_a_failed_write_leaves_the_old_record_and_no_rubbish(tmp_path, record, m
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"method": "dabt"}, "record ag/dabt/0: method 'dabt': expected one of tfidf, base"),
+        ({"method": "dabt"}, "record ag/dabt/0: method 'dabt': expected one of tfidf, tfidf_window"),
         ({"method": "vampyre_50_tapt"}, "Did you mean vampire?"),
         ({"metric": "f1"}, "metric 'f1': expected one of macro_f1, micro_f1"),
-        ({"recipe": "longer"}, "recipe 'longer': expected one of paper, strong"),
+        ({"recipe": "longer"}, "recipe 'longer': expected one of paper, strong, frozen"),
         ({"task": "../up"}, "task '../up' cannot name a folder"),
         ({"task": ""}, "field 'task' must be a word"),
         ({"seed": True}, "field 'seed' must be 0, 1, 2"),

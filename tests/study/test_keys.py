@@ -55,6 +55,8 @@ MAY_CHANGE = {
     "dapt_batch": (8, ADAPTATION), "dapt_learning_rate": (1e-4, ADAPTATION), "tapt_epochs": (9, ADAPTATION),
     "tapt_batch": (7, ADAPTATION), "tapt_learning_rate": (1e-5, ADAPTATION), "epochs": (1, {"record"}),
     "learning_rate": (1e-5, {"record"}), "warmup": (0.2, {"record"}), "batch_size": (4, {"record"}),
+    "labels": (20, {"record"}), "tested_weights": ("last", {"record"}),
+    "read_outs": (3, set()), "label_budgets": ((8, 0), set()), "adaptation_seeds": (2, set()),  # more, none changed
     "patience": (5, {"record"}), "pool_sentences": (60, {"pool", "vampire", "selection", "quality"} | ADAPTATION),
     "vampire_epochs": (2, {"vampire", "selection", "quality"} | ADAPTATION),
 }  # fmt: skip
@@ -103,8 +105,8 @@ def test_a_plan_computes_nothing(open_study, tmp_path):
     every_step(study)
     assert not (tmp_path / "cache" / "store").exists()
     outlook = views.outlook(study)
-    # 2 tasks x 7 methods and 2 selections, 2 seeds each, and one TF-IDF line a task
-    assert outlook.loc["record"].tolist() == [2 * (2 * 7 + 2) + 2, 0, 34]
+    # 2 tasks x 7 methods and 2 selections, 2 seeds each, and three baselines a task
+    assert outlook.loc["record"].tolist() == [2 * (2 * 7 + 2) + 2 * 3, 0, 38]
     assert outlook.loc["domain", "planned"] == 5 and outlook.loc["vampire", "to_make"] == 1
     assert not (tmp_path / "cache" / "store").exists()
 
