@@ -240,12 +240,12 @@ def test_sequences_longer_than_the_models_positions_are_refused(tiny, texts, tmp
 
 
 BAD_TEXTS = {
-    "one string": ("gene cell", "not one str"),
-    "missing": (["gene", None], "text 2 is None"),
-    "a number": (["gene", "cell", float("nan")], "text 3 is nan"),
-    "bytes": ([b"gene"], "text 1 is b'gene'"),
-    "a mapping": ([{"text": "gene"}], "text 1 is {'text'"),
-    "half a pair": (["gene", "ce\ud83d"], "text 2: character 3 is half of a surrogate pair"),
+    "one string": ("gene cell", "expected a list of texts, got one string"),
+    "missing": (["gene", None], "texts, item 2: text is missing .None"),
+    "a number": (["gene", "cell", float("nan")], "texts, item 3: text is missing .NaN"),
+    "bytes": ([b"gene"], "texts, item 1: text is not a string but bytes"),
+    "a mapping": ([{"text": "gene"}], "texts, item 1: text is not a string but dict"),
+    "half a pair": (["gene", "ce\ud83d"], "texts, item 2: text is damaged at character 3"),
 }
 
 
