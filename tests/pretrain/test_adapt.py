@@ -157,13 +157,13 @@ def test_a_seed_fixes_the_weights_and_another_changes_them(tiny, texts, tmp_path
 
 
 def test_two_processes_end_with_the_weights_of_one(tiny, texts, tmp_path):
-    from helpers.pretrain.__main__ import main
+    from helpers.pretrain.__main__ import app
 
     corpus = tmp_path / "corpus.jsonl"
     corpus.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts[:120]))
     arguments = ["--model", tiny, "--texts", str(corpus), "--recipe", "dapt", "--steps", "6", "--batch-size", "90",
                  "--max-length", "32", "--dropout", "0"]  # fmt: skip
-    main([*arguments, "--output", str(tmp_path / "one")])
+    app([*arguments, "--output", str(tmp_path / "one")], standalone_mode=False)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "DSP_PRECISION": "fp32"}
     subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m",
@@ -173,6 +173,20 @@ def test_two_processes_end_with_the_weights_of_one(tiny, texts, tmp_path):
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     assert same(one, two, tolerance=1e-5)
     assert not same(one, weights(tiny), tolerance=1e-5)
+
+
+def test_transformers_fills_masks_with_an_adapted_folder(tiny, texts, tmp_path):
+    from transformers import pipeline
+
+    adapt(tiny, texts[:60], RECIPE, tmp_path / "out", log=lambda line: None)
+    net, tokenizer, _ = load_masked_lm(tmp_path / "out")
+    ids = tokenizer("the old <mask> of", return_tensors="pt")
+    with torch.inference_mode():
+        logits = net.eval()(**ids).logits[0, (ids["input_ids"][0] == tokenizer.mask_token_id).nonzero().item()]
+    found = pipeline("fill-mask", model=str(tmp_path / "out"), device="cpu")("the old <mask> of", top_k=3)
+    expected = logits.softmax(0).topk(3)
+    assert [one["token"] for one in found] == expected.indices.tolist()
+    assert [one["score"] for one in found] == pytest.approx(expected.values.tolist(), rel=1e-4)
 
 
 def test_full_sentences_keeps_all_text_and_fills_windows(loaded):
