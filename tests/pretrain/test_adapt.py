@@ -15,6 +15,7 @@ from helpers.encoder.packing import Windows, position_offset, tokenize
 from helpers.errors import UserError
 from helpers.pretrain import Recipe, adapt, load_masked_lm, loss_interval, loss_matrix, masked_lm_loss
 from helpers.pretrain.batches import Vocabulary, full_sentences, mask_rows, updates
+from helpers.pretrain.training import can_compile
 
 RECIPE = Recipe("test", learning_rate=1e-3, batch_size=16, steps=12, max_length=32)
 
@@ -173,6 +174,19 @@ def test_two_processes_end_with_the_weights_of_one(tiny, texts, tmp_path):
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     assert same(one, two, tolerance=1e-5)
     assert not same(one, weights(tiny), tolerance=1e-5)
+
+
+@pytest.mark.skipif(not can_compile(), reason="torch.compile needs a C++ compiler")
+def test_a_compiled_step_ends_with_the_weights_of_an_eager_one(tiny, texts, tmp_path):
+    recipe = replace(RECIPE, steps=4, dropout=0.0)
+    found = {
+        kind: adapt(tiny, texts[:60], recipe, tmp_path / kind, compile=kind == "compiled", log=lambda line: None)
+        for kind in ("eager", "compiled")
+    }
+    assert [run.summary["compiled"] for run in found.values()] == [False, True]
+    eager, compiled = weights(tmp_path / "eager"), weights(tmp_path / "compiled")
+    assert eager.keys() == compiled.keys() and same(eager, compiled, tolerance=1e-5)
+    assert not same(eager, weights(tiny), tolerance=1e-4)
 
 
 def test_transformers_fills_masks_with_an_adapted_folder(tiny, texts, tmp_path):
