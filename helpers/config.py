@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from helpers.errors import UserError, nearest
 from helpers.methods import SELECTORS
+from helpers.paths import model_folder
 
 SAMPLE_TASKS = ("rct_nlm", "arxiv_cs", "bbc", "imdb_sample")
 TOY_TASKS = ("toy_biomed", "toy_cs", "toy_news", "toy_reviews")
@@ -210,7 +211,7 @@ def check_places(config: Config) -> None:
         folder = _place(name, value)
         if folder and os.path.exists(folder) and not os.path.isdir(folder):
             raise UserError(f"{name}={_short(value)}: a file lies there; expected a folder")
-    _check_base(config.base_model)
+    model_folder(_place("BASE_MODEL", config.base_model), f"BASE_MODEL={_short(config.base_model)[1:-1]}")
     for name, pattern, valid in _SETTINGS:
         value = config.cluster if name == "CLUSTER" else os.environ.get(name, "")
         if value and not re.fullmatch(pattern, value):
@@ -230,15 +231,3 @@ def _place(name: str, value: str) -> str:
     if place.startswith("~"):
         raise UserError(f"{name}={_short(value)}: there is no such user on this machine")
     return place
-
-
-def _check_base(value: str) -> None:
-    """A base model is a folder with config.json in it, or could be the name of one on the hub."""
-    folder = _place("BASE_MODEL", value)
-    if os.path.isdir(folder):
-        if not os.path.isfile(os.path.join(folder, "config.json")):
-            raise UserError(f"BASE_MODEL={_short(value)}: the folder holds no config.json of a masked LM")
-    elif not re.fullmatch(r"[\w-][\w.-]{0,95}(/[\w-][\w.-]{0,95})?", folder, re.ASCII):
-        raise UserError(
-            f"BASE_MODEL={_short(value)[1:-1]}: there is no such folder, and no model of the hub has that name"
-        )

@@ -1,9 +1,13 @@
 """Where things lie: the checkout, the outputs of runs, the user's cache."""
 
 import os
+import re
 from pathlib import Path
 
+from helpers.errors import UserError
+
 MINI = Path(__file__).parent / "mini" / "weights"  # the bundled base model
+A_MODEL = "give BASE_MODEL=mini, a local Hugging Face folder of a masked LM, or a hub name with network"
 
 
 def project_root() -> Path:
@@ -22,3 +26,20 @@ def cache_dir() -> Path:
     override = os.environ.get("DSP_CACHE")
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(override).expanduser() if override else Path(base) / "dont-stop-pretraining"
+
+
+def model_folder(name: str | Path, where: str) -> Path | None:
+    """The folder of a model on this machine; None where `name` can only be one on the hub.
+
+    where: how an error begins, "BASE_MODEL=x". Raises UserError for a folder without a model's config.json, and for
+    what is neither a folder nor the form of a hub name, as roberta-base or allenai/cs_roberta_base.
+    """
+    folder = Path(os.path.expanduser(name))
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise UserError(f"{where}: not readable, the folder holds no config.json of a masked LM; {A_MODEL}")
+        return folder
+    if not re.fullmatch(r"[\w-][\w.-]{0,95}(/[\w-][\w.-]{0,95})?", str(name), re.ASCII):
+        raise UserError(f"{where}: not readable, there is no such folder, and no model of the hub has that name; "
+                        f"{A_MODEL}")  # fmt: skip
+    return None

@@ -15,6 +15,7 @@ from torch import nn
 from helpers import compute
 from helpers.classify.batches import Batch, batches_for_scoring
 from helpers.classify.inputs import text_windows
+from helpers.data.text import checked
 from helpers.encoder import packing
 from helpers.encoder.dropout import with_fast_dropout
 from helpers.encoder.load import encoder_of, without_pooler
@@ -140,10 +141,7 @@ def predict(model: Classifier | str | Path, texts: Iterable[str]) -> pd.DataFram
     (True, True)
     """
     model = model if isinstance(model, Classifier) else load_classifier(model).to(compute.device())
-    texts = list(packing.checked_texts([texts] if isinstance(texts, str) else texts))
-    for number, text in enumerate(texts, start=1):
-        if not text.strip():
-            raise UserError(f"text {number} is {text!r}; expected words to classify.")
+    texts = list(checked([texts] if isinstance(texts, str) else texts, empty=False))
     windows = text_windows(texts, model.tokenizer, model.max_length)
     probabilities = torch.softmax(score_windows(model, batches_for_scoring(windows, model)), dim=1).numpy()
     best = probabilities.argmax(axis=1)

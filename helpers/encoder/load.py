@@ -2,19 +2,17 @@
 
 import functools
 import inspect
-import os
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
-from helpers import compute
+from helpers import compute, paths
 from helpers.encoder import packing
 from helpers.encoder.named import resolve_model
 from helpers.errors import UserError
 
 CHECKPOINTS_KEPT = 3
-WAY_OUT = "give BASE_MODEL=mini, a local Hugging Face folder of a masked LM, or a hub name with network"
 _VOCABULARIES = ("tokenizer.json", "vocab.*", "*.model", "*.bpe*")
 
 
@@ -38,10 +36,10 @@ def load_masked_lm(name: str | Path, dropout: float | None = None):
     prefix = model.base_model_prefix + "."
     missing = [key for key in missing if "pooler" not in key]
     if any(key.startswith(prefix) for key in missing):
-        raise UserError(f"model {name}: the encoder's own weights are missing ({missing[0]}); {WAY_OUT}")
+        raise UserError(f"model {name}: the encoder's own weights are missing ({missing[0]}); {paths.A_MODEL}")
     for token in ("mask", "pad"):
         if getattr(tokenizer, f"{token}_token_id") is None:
-            raise UserError(f"model {name}: its tokenizer has no {token} token, so it is no masked LM; {WAY_OUT}")
+            raise UserError(f"model {name}: its tokenizer has no {token} token, so it is no masked LM; {paths.A_MODEL}")
     return model, tokenizer, bool(missing)
 
 
@@ -87,7 +85,8 @@ def _read(name: str | Path, kind, what: str, poolerless: bool = False, **options
     from transformers import AutoConfig, AutoTokenizer
 
     source = resolve_model(name)
-    _check_place(name, Path(source))
+    folder = paths.model_folder(source, f"model {name}")
+    _check_files(name, folder) if folder else _check_hub(name, source)
     try:
         with _quiet():
             config = AutoConfig.from_pretrained(source)
@@ -100,9 +99,11 @@ def _read(name: str | Path, kind, what: str, poolerless: bool = False, **options
             )
     except Exception as error:  # the loaders of some hundred architectures raise whatever they stumble over
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
-        raise UserError(f"model {name}: not readable as {what} ({reason}); {WAY_OUT}") from None
+        raise UserError(f"model {name}: not readable as {what} ({reason}); {paths.A_MODEL}") from None
     if not getattr(tokenizer, "is_fast", False) or None in packing.special_ids(tokenizer):
-        raise UserError(f"model {name}: expected a fast tokenizer with <s> and </s>, or [CLS] and [SEP]; {WAY_OUT}")
+        raise UserError(
+            f"model {name}: expected a fast tokenizer with <s> and </s>, or [CLS] and [SEP]; {paths.A_MODEL}"
+        )
     rows = len(model.get_input_embeddings().weight)
     if len(tokenizer) > rows:
         raise UserError(f"model {name}: its tokenizer knows {len(tokenizer):,} tokens and its embeddings have {rows:,} "
@@ -110,31 +111,25 @@ def _read(name: str | Path, kind, what: str, poolerless: bool = False, **options
     return model, tokenizer, sorted(report["missing_keys"])
 
 
-def _check_place(name, folder: Path) -> None:
-    """Refuse a folder that is no model, and a hub name that is neither cached nor within reach."""
-    if not folder.exists():
-        _check_hub(name, str(folder))
-        return
-    if not (folder / "config.json").exists():
-        raise UserError(f"model {name}: not readable, the folder holds no config.json; {WAY_OUT}")
+def _check_files(name, folder: Path) -> None:
+    """Refuse a model's folder in which weights or tokenizer lack."""
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
         raise UserError(f"model {name}: not readable, the folder holds no .safetensors file; save it again with "
-                        f"model.save_pretrained(folder), or {WAY_OUT}")  # fmt: skip
+                        f"model.save_pretrained(folder), or {paths.A_MODEL}")  # fmt: skip
     for file in weights:
         with open(file, "rb") as opened:
             if opened.read(40).startswith(b"version https://git-lfs"):
                 raise UserError(f"{file}: a Git LFS pointer and not the weights; run `git lfs pull` in {folder}")
     if not any(True for pattern in _VOCABULARIES for _ in folder.glob(pattern)):
-        raise UserError(f"model {name}: not readable, the folder holds no tokenizer (tokenizer.json); {WAY_OUT}")
+        raise UserError(f"model {name}: not readable, the folder holds no tokenizer (tokenizer.json); {paths.A_MODEL}")
 
 
 def _check_hub(name, source: str) -> None:
+    """Refuse a hub name that is neither cached nor within reach."""
     # the hub's client tries each of a model's files several times before it gives up
     from huggingface_hub import constants, get_session, try_to_load_from_cache
 
-    if os.path.isabs(source) or source.count("/") > 1 or source.startswith("."):
-        raise UserError(f"model {name}: not readable, there is no such folder; {WAY_OUT}")
     try:
         if isinstance(try_to_load_from_cache(source, "config.json"), str):
             return
@@ -144,7 +139,7 @@ def _check_hub(name, source: str) -> None:
     except Exception as error:  # whatever the client's own transport raises
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:100]
         raise UserError(f"model {name}: not readable, no folder, not in the hub's cache, and the hub is not within "
-                        f"reach ({reason}); {WAY_OUT}") from None  # fmt: skip
+                        f"reach ({reason}); {paths.A_MODEL}") from None  # fmt: skip
 
 
 @contextmanager

@@ -40,8 +40,8 @@ def base_files(name: str) -> tuple[Path, list[Path]]:
 
     name: 'mini', 'minilm', a path, or a hub name, fetched if need be. Raises UserError where there is no model.
     """
-    folder = Path(resolve_model(name)).expanduser()
-    if not folder.is_dir():
+    folder = paths.model_folder(resolve_model(name), f"BASE_MODEL={name}")
+    if folder is None:
         from huggingface_hub import snapshot_download
 
         try:
@@ -49,10 +49,9 @@ def base_files(name: str) -> tuple[Path, list[Path]]:
         except Exception as error:
             raise UserError(
                 f"BASE_MODEL={name}: not a folder, and the Hugging Face hub did not give it ({type(error).__name__}); "
-                "name a folder with a masked LM, or 'mini'"
+                f"{paths.A_MODEL}"
             ) from None
-    if not (folder / "config.json").exists():
-        raise UserError(f"BASE_MODEL={name}: {folder} holds no config.json, so no model")
+        paths.model_folder(folder, f"BASE_MODEL={name}")
     return folder.resolve(), sorted({file for pattern in _WEIGHTS for file in folder.glob(pattern) if file.is_file()})
 
 

@@ -4,8 +4,7 @@ A window is one document, or a stretch of a long one, with its own <s> and </s>.
 row; a block-diagonal attention mask and restarting positions keep each as if it stood alone.
 """
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
@@ -13,10 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from helpers.errors import UserError
+from helpers.data.text import checked
 
 TEXTS_A_CALL = 2048  # texts handed to the tokenizer at once: enough to keep its threads busy
-_HALF_A_PAIR = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -67,23 +65,6 @@ def special_ids(tokenizer) -> tuple[int, int]:
     return first, last
 
 
-def checked_texts(texts: Iterable[str], what: str = "text") -> Iterator[str]:
-    """The texts one by one, each seen to be text.
-
-    what: what an item is called in the message. Raises UserError for one string in place of many, and with the item's
-    number, counted from 1, for an item that is no string or holds half of a surrogate pair.
-    """
-    if isinstance(texts, str | bytes | Mapping) or not isinstance(texts, Iterable):
-        raise UserError(f"{what}s: expected a list of strings, not one {type(texts).__name__}; give [text]")
-    for number, text in enumerate(texts, start=1):
-        if not isinstance(text, str):
-            raise UserError(f"{what} {number} is {text!r:.40}; expected a string: fill it in or leave it out")
-        if not text.isascii() and (half := _HALF_A_PAIR.search(text)):
-            raise UserError(f"{what} {number}: character {half.start() + 1} is half of a surrogate pair "
-                            f"({half.group()!a}); read the file as UTF-8 or leave it out")  # fmt: skip
-        yield text
-
-
 def tokenize(
     texts: Iterable[str], tokenizer, max_length: int = 512, overflow: str = "windows", folder: Path | None = None
 ) -> Windows:
@@ -100,7 +81,7 @@ def tokenize(
     body = max_length - 2
     kind = np.uint16 if len(tokenizer) <= 2**16 else np.int32
     chunks, lengths, documents, seen = [], [], [], 0
-    texts = checked_texts(texts)
+    texts = checked(texts)
     with open(folder / "tokens.bin", "wb") if folder else nullcontext() as stream:
         while batch := list(islice(texts, TEXTS_A_CALL)):
             flat, sizes, owners = [], [], []

@@ -11,8 +11,10 @@ from helpers.figures.style import (
     VERDICT_COLOURS,
     colour_of,
     finish,
+    mark_beyond,
     new_axes,
     new_grid,
+    score_limits,
     styled,
 )
 from helpers.methods import CLAIMS, method_order, method_title
@@ -121,6 +123,7 @@ def transfer_dumbbell(table: pd.DataFrame, ax=None):
             colour = METHOD_COLOURS[method]
             if pd.notna(cell["low"]):
                 ax.plot([cell["low"], cell["high"]], [y + shift] * 2, color=colour, lw=1, alpha=0.7)
+                mark_beyond(ax, cell, y + shift, colour)
             label = {"tapt": "TAPT on its own text", "transfer_tapt": "TAPT on the partner's"}[method]
             ax.scatter(cell["mean"], y, color=colour, s=48, zorder=3, label=label if y == 0 else None)
         told = interval(other["mean"] - own["mean"], np.nan, np.nan)
@@ -132,6 +135,7 @@ def transfer_dumbbell(table: pd.DataFrame, ax=None):
     ax.set_yticks(range(len(tasks)), labels)
     ax.set_ylim(len(tasks) - 0.4, -0.6)
     ax.grid(axis="y", visible=False)
+    score_limits(ax.xaxis)
     ax.set_xlabel("test F1 (%)")
     ax.set_title("Transfer-TAPT: adapting to another task's text")
     if tasks:
@@ -186,6 +190,7 @@ def leak_scores(table: pd.DataFrame, ax=None):
     ax.set_yticks(range(len(rows)), [f"{_task_title(r.task)}  {method_title(r.method)}" for r in rows.itertuples()])
     ax.set_ylim(max(len(rows), 1) - 0.4, -0.6)
     ax.grid(axis="y", visible=False)
+    score_limits(ax.xaxis)
     ax.set_xlabel("test F1 (%)")
     ax.set_title("Scores with and without test text seen in training")
     if len(rows):
@@ -197,16 +202,24 @@ def leak_scores(table: pd.DataFrame, ax=None):
     return ax
 
 
+_CLAIM_COLUMNS = ("claim", "scope", "recipe", "task", "domain", "unit", "verdict", "effect", "low", "high",
+                  "paper_effect", "control_effect")  # fmt: skip
+
+
 @styled
 def claims_plot(claims: pd.DataFrame, recipe: str = "paper", scope: str = "all", unit: str = "points", ax=None):
     """Effect and 95% interval of every claim, coloured by its verdict; the paper's effect hollow.
 
     claims: `helpers.results.claims`. recipe: of the claims on F1. scope: 'all' (one line a claim), 'domain' or 'task'
     (a line each). unit: 'points' for the claims on F1, 'nats' for those on loss. The paper's direction is to the
-    right. Returns the Axes.
+    right. Returns the Axes. Raises UserError for another unit, or a table of another version.
     """
     if unit not in _EFFECTS:
         raise UserError(f"claims_plot: unit={unit!r}; expected one of {', '.join(_EFFECTS)}")
+    if missing := [name for name in _CLAIM_COLUMNS if name not in claims]:
+        raise UserError(
+            f"claims_plot: the table has no column {missing[0]!r}, so another version wrote it; run notebook 06 again"
+        )
     chosen = claims["unit"].str.startswith(unit) & (claims["scope"] == scope)
     rows = claims[chosen & claims["recipe"].isin([recipe, ""])].reset_index(drop=True)
     ax = new_axes(ax, (8.6, 1.3 + 0.34 * max(len(rows), 1)))
@@ -245,10 +258,12 @@ def _draw_methods(ax, rows: pd.DataFrame, records: pd.DataFrame | None) -> None:
                 ax.scatter(part["score"], np.full(len(part), y), s=13, marker=marker, color=colour, alpha=0.55, lw=1)
         if pd.notna(row.low):
             ax.plot([row.low, row.high], [y, y], color=colour, lw=1.8, alpha=0.8)
+            mark_beyond(ax, row, y, colour)
         strong = row.recipe != "paper"
         ax.scatter(row.mean, y, s=48, color="white" if strong else colour, edgecolors=colour, lw=1.5,
                    marker="D" if strong else "o", zorder=3)  # fmt: skip
         ax.text(1.01, y, score(row.mean, row.sd), transform=ax.get_yaxis_transform(), fontsize=7.5, va="center")
+    score_limits(ax.xaxis)
     ax.set_yticks(range(len(rows)), [method_title(r.method, r.recipe) for r in rows.itertuples()])
     ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.grid(axis="y", visible=False)
@@ -264,6 +279,7 @@ def _draw_paper(ax, rows: pd.DataFrame) -> None:
     ax.set_yticks(range(len(rows)), [])
     ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.margins(x=0.12)
+    score_limits(ax.xaxis)
     ax.locator_params(axis="x", nbins=3, steps=[1, 2, 5, 10])
     ax.grid(axis="y", visible=False)
     if rows["paper_mean"].isna().all():

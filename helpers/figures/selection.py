@@ -12,8 +12,10 @@ from helpers.figures.style import (
     SELECTOR_COLOURS,
     colour_of,
     finish,
+    mark_beyond,
     new_axes,
     new_grid,
+    score_limits,
     styled,
 )
 from helpers.methods import method_title, selector_title, split_selection
@@ -51,6 +53,8 @@ def selection_curve(table: pd.DataFrame, axes=None):
             reach = np.abs(part[["low", "high"]].sub(part["mean"], axis=0).fillna(0).to_numpy().T)
             ax.errorbar(x, part["mean"], yerr=reach, color=colour, marker="s" if selector == "random" else "o",
                         ms=5, capsize=2, elinewidth=1, label=selector_title(selector))  # fmt: skip
+            for at, row in zip(x, part.itertuples(), strict=True):
+                mark_beyond(ax, row, at, colour, upright=True)
         for method, dashes in _LINES.items():
             for row in rows[rows["method"] == method].itertuples():
                 colour = METHOD_COLOURS[method]
@@ -61,6 +65,7 @@ def selection_curve(table: pd.DataFrame, axes=None):
         ax.set_xticks(sizes, [str(k) for k in sizes])
         ax.minorticks_off()
         ax.set_xlim(min(sizes) / 1.6, max(sizes) * 1.6)
+        score_limits(ax.yaxis)
         ax.set_title(paper.TASK_TITLES.get(task, task))
         ax.set_xlabel("neighbours a task sentence (k)")
     axes[0].set_ylabel("test F1 (%)")
@@ -162,6 +167,7 @@ def cost_scatter(table: pd.DataFrame, x: str = "seconds", task: str | None = Non
         spend = getattr(row, x)
         if pd.notna(row.low):
             ax.plot([spend, spend], [row.low, row.high], color=colour, lw=1.2, alpha=0.7)
+            mark_beyond(ax, row, spend, colour, upright=True)
         ax.scatter(spend, row.mean, color=colour, s=48, marker="s" if selection else "o", zorder=3)
     for row in rows[rows["method"] == "base"].itertuples():
         ax.axhline(row.mean, color=METHOD_COLOURS["base"], ls=":", lw=1.4)
@@ -171,6 +177,7 @@ def cost_scatter(table: pd.DataFrame, x: str = "seconds", task: str | None = Non
     ax.xaxis.set_major_formatter(EngFormatter(sep=""))
     ax.minorticks_off()
     ax.margins(x=0.16, y=0.1)
+    score_limits(ax.yaxis)
     name_points(ax, costly[x], costly["mean"], [method_title(name) for name in costly["method"]])
     ax.set_xlabel(f"{_COSTS[x]} (log scale)")
     ax.set_ylabel("test F1 (%)")

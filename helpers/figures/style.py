@@ -56,6 +56,23 @@ def new_grid(rows: int, columns: int, size: tuple[float, float], **how):
     return plt.subplots(rows, columns, figsize=size, squeeze=False, **how)[1]
 
 
+def mark_beyond(ax, row, at: float, colour: str, upright: bool = False) -> None:
+    """An arrow where row.low .. row.high leaves an axis of scores, which ends at 0 and 100. at: place on the other."""
+    for beyond, end, marker in (
+        (row.low < 0, 0, "v" if upright else "<"),
+        (row.high > 100, 100, "^" if upright else ">"),
+    ):
+        if beyond:
+            x, y = (at, end) if upright else (end, at)
+            ax.scatter(x, y, s=18, marker=marker, color=colour, clip_on=False, zorder=3)
+
+
+def score_limits(axis) -> None:
+    """Keep an axis of scores in percent, `ax.xaxis` or `ax.yaxis`, within 0 and 100."""
+    low, high = axis.get_view_interval()
+    axis.axes.set(**{f"{axis.axis_name}lim": (max(low, 0), min(high, 100))})
+
+
 def finish(ax, table: pd.DataFrame, note: str = "", preset: str | None = None) -> None:
     """Name the preset at the figure's foot and keep the table it was drawn from for `save_figure`.
 

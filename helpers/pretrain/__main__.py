@@ -4,41 +4,50 @@
         --recipe dapt --output biomed-roberta
 """
 
-import argparse
 import sys
 from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
 
 from helpers.data import load_domain
+from helpers.data.raw import stem
 from helpers.errors import UserError
 from helpers.pretrain import DAPT, TAPT, adapt, processes, scaled
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
-def main(arguments: list[str] | None = None) -> None:
-    """Adapt a masked LM to a JSONL file of text; every option left out keeps the recipe's value."""
-    parser = argparse.ArgumentParser(prog="python -m helpers.pretrain", description=main.__doc__)
-    parser.add_argument("--model", default="mini", help="mini, a hub name or a folder")
-    parser.add_argument("--texts", required=True, type=Path, help="JSON lines with `text`, .gz or not")
-    parser.add_argument("--output", required=True, type=Path, help="folder of the adapted model; resumes there")
-    parser.add_argument("--recipe", choices=("dapt", "tapt"), default="dapt")
-    parser.add_argument("--seed", type=int, default=0)
-    kinds = {
-        "steps": int, "epochs": float, "batch-size": int, "learning-rate": float, "max-length": int,
-        "mask-probability": float, "dropout": float, "packing": str,
-    }  # fmt: skip
-    for name, kind in kinds.items():
-        parser.add_argument(f"--{name}", type=kind)
-    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, help="by the length of the run if left out")
-    options = vars(parser.parse_args(arguments))
-    source = {name: options.pop(name) for name in ("model", "texts", "output", "recipe", "seed", "compile")}
-    changes = {name: value for name, value in options.items() if value is not None}
-    recipe = scaled({"dapt": DAPT, "tapt": TAPT}[source["recipe"]], **changes)
-    corpus = load_domain(source["texts"].name.split(".")[0], domain_file=str(source["texts"]))
-    adapt(source["model"], corpus, recipe, source["output"], seed=source["seed"], compile=source["compile"])
+
+@app.command()
+def main(
+    texts: Annotated[Path, typer.Option(help="JSON lines with `text`, .gz or not")],
+    output: Annotated[Path, typer.Option(help="folder of the adapted model; resumes there")],
+    model: Annotated[str, typer.Option(help="mini, a hub name or a folder")] = "mini",
+    recipe: Annotated[Literal["dapt", "tapt"], typer.Option(help="every option left out keeps its value")] = "dapt",
+    seed: int = 0,
+    compile: Annotated[bool | None, typer.Option(help="by the length of the run if left out")] = None,
+    steps: int | None = None,
+    epochs: float | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    max_length: int | None = None,
+    mask_probability: float | None = None,
+    dropout: float | None = None,
+    packing: str | None = None,
+) -> None:
+    """Adapt a masked LM to a JSONL file of text."""
+    changes = dict(
+        steps=steps, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, max_length=max_length,
+        mask_probability=mask_probability, dropout=dropout, packing=packing,
+    )  # fmt: skip
+    changes = {name: value for name, value in changes.items() if value is not None}
+    corpus = load_domain(stem(texts), domain_file=str(texts))
+    adapt(model, corpus, scaled({"dapt": DAPT, "tapt": TAPT}[recipe], **changes), output, seed=seed, compile=compile)
     processes.leave()
 
 
 if __name__ == "__main__":
     try:
-        main()
+        app()
     except UserError as error:
         sys.exit(f"error: {error}")

@@ -13,12 +13,13 @@ import pandas as pd
 from helpers import files
 from helpers.compute import git_commit, versions
 from helpers.config import PRESETS, Config, make_config
-from helpers.data import TASKS, task_spec
+from helpers.data import TASKS
 from helpers.errors import UserError
 from helpers.results.render import markdown
 from helpers.run import readable, sentences
 from helpers.run.notebook_pages import write_pages
 from helpers.run.sections import SECTIONS, Section, further
+from helpers.study.opening import spec_of
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -171,8 +172,8 @@ def _table(path: Path, frame: pd.DataFrame) -> dict:
 
 def _domain_of(task: str, config: dict) -> str | None:
     try:
-        return task_spec(task, config.get("task_file", "")).domain
-    except UserError:  # a task of the run's own file, which is gone
+        return spec_of(task, make_config(config.get("preset", "demo"), config)).domain
+    except UserError:  # a task of the run's own file or data root, which is gone
         return TASKS[task].domain if task in TASKS else None
 
 

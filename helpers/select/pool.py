@@ -11,8 +11,9 @@ import numpy as np
 
 from helpers.compute import Meter
 from helpers.data import repeats
+from helpers.data.text import checked
 from helpers.errors import UserError, nearest
-from helpers.select.checks import checked, whole
+from helpers.select.checks import whole
 from helpers.select.found import Budget
 from helpers.select.rivals import SELECTORS
 from helpers.select.words import word_count

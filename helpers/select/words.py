@@ -9,8 +9,8 @@ import numpy as np
 import regex
 from scipy import sparse
 
+from helpers.data.text import checked
 from helpers.errors import UserError
-from helpers.select.checks import checked
 from helpers.words import Words, has_unspaced, length, normalised
 
 _CONTENT_WORD = re.compile(r"\b[^\d\W]{3,30}\b")

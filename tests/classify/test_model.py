@@ -94,7 +94,7 @@ def test_what_is_no_model_is_refused(task, tiny_model, tmp_path):
         new_classifier(tmp_path / "nothing", task.labels)
     with pytest.raises(UserError, match="no classifier here"):
         predict(tiny_model, ["a text"])
-    with pytest.raises(UserError, match="text 2 is ''"):
+    with pytest.raises(UserError, match="texts, item 2: text is empty"):
         predict(new_classifier(tiny_model, task.labels), ["fine", ""])
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("keep me")

@@ -160,6 +160,27 @@ def test_claims_plot_shows_loss_claims_in_their_own_unit(texts):
         figures.claims_plot(table, unit="f1")
 
 
+def test_claims_of_another_version_are_refused_in_one_line():
+    old = pd.DataFrame({"claim": ["dapt_beats_base"], "scope": "all", "recipe": "paper", "verdict": "reproduced"})
+    with pytest.raises(UserError, match="^claims_plot: the table has no column 'task'.*run notebook 06 again$"):
+        figures.claims_plot(old)
+
+
+def test_score_axes_end_at_0_and_100_with_an_arrow_where_an_interval_goes_on(scores):
+    cells = {"base": 97.0, "dapt": 4.0, "tapt": 50.0, "transfer_tapt": 51.0, "vampire_2_tapt": 60.0}
+    table = scores(*(("bbc", "news", method, value) for method, value in cells.items()))
+    table["low"], table["high"] = table["mean"] - 30, table["mean"] + 30
+    (ax,) = figures.method_scores(table)
+    assert ax.get_xlim()[0] == 0 and ax.get_xlim()[1] == 100
+    order = list(table["method"])
+    arrows = {(x, order[int(y)]) for x, y, _ in offsets(ax) if x in (0, 100)}
+    assert arrows == {(100, "base"), (0, "dapt")}
+    table["low"], table["high"] = table["mean"] - 1, table["mean"] + 1
+    (ax,) = figures.method_scores(table)
+    assert 0 <= ax.get_xlim()[0] < 3 and 98 < ax.get_xlim()[1] <= 100
+    assert not any(x in (0, 100) for x, _, _ in offsets(ax))
+
+
 def test_seed_spread_shows_distances_from_the_mean():
     records = pd.DataFrame({
         "task": "bbc", "method": ["base"] * 3 + ["vampire_5_tapt"], "recipe": "paper", "seed": [0, 1, 2, 0],

@@ -15,6 +15,7 @@ from helpers.encoder.packing import Windows, position_offset, tokenize
 from helpers.errors import UserError
 from helpers.pretrain import Recipe, adapt, load_masked_lm, loss_interval, loss_matrix, masked_lm_loss
 from helpers.pretrain.batches import Vocabulary, full_sentences, mask_rows, updates
+from helpers.pretrain.training import can_compile
 
 RECIPE = Recipe("test", learning_rate=1e-3, batch_size=16, steps=12, max_length=32)
 
@@ -157,13 +158,13 @@ def test_a_seed_fixes_the_weights_and_another_changes_them(tiny, texts, tmp_path
 
 
 def test_two_processes_end_with_the_weights_of_one(tiny, texts, tmp_path):
-    from helpers.pretrain.__main__ import main
+    from helpers.pretrain.__main__ import app
 
     corpus = tmp_path / "corpus.jsonl"
     corpus.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts[:120]))
     arguments = ["--model", tiny, "--texts", str(corpus), "--recipe", "dapt", "--steps", "6", "--batch-size", "90",
                  "--max-length", "32", "--dropout", "0"]  # fmt: skip
-    main([*arguments, "--output", str(tmp_path / "one")])
+    app([*arguments, "--output", str(tmp_path / "one")], standalone_mode=False)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "DSP_PRECISION": "fp32"}
     subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m",
@@ -173,6 +174,33 @@ def test_two_processes_end_with_the_weights_of_one(tiny, texts, tmp_path):
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     assert same(one, two, tolerance=1e-5)
     assert not same(one, weights(tiny), tolerance=1e-5)
+
+
+@pytest.mark.skipif(not can_compile(), reason="torch.compile needs a C++ compiler")
+def test_a_compiled_step_ends_with_the_weights_of_an_eager_one(tiny, texts, tmp_path):
+    recipe = replace(RECIPE, steps=4, dropout=0.0)
+    found = {
+        kind: adapt(tiny, texts[:60], recipe, tmp_path / kind, compile=kind == "compiled", log=lambda line: None)
+        for kind in ("eager", "compiled")
+    }
+    assert [run.summary["compiled"] for run in found.values()] == [False, True]
+    eager, compiled = weights(tmp_path / "eager"), weights(tmp_path / "compiled")
+    assert eager.keys() == compiled.keys() and same(eager, compiled, tolerance=1e-5)
+    assert not same(eager, weights(tiny), tolerance=1e-4)
+
+
+def test_transformers_fills_masks_with_an_adapted_folder(tiny, texts, tmp_path):
+    from transformers import pipeline
+
+    adapt(tiny, texts[:60], RECIPE, tmp_path / "out", log=lambda line: None)
+    net, tokenizer, _ = load_masked_lm(tmp_path / "out")
+    ids = tokenizer("the old <mask> of", return_tensors="pt")
+    with torch.inference_mode():
+        logits = net.eval()(**ids).logits[0, (ids["input_ids"][0] == tokenizer.mask_token_id).nonzero().item()]
+    found = pipeline("fill-mask", model=str(tmp_path / "out"), device="cpu")("the old <mask> of", top_k=3)
+    expected = logits.softmax(0).topk(3)
+    assert [one["token"] for one in found] == expected.indices.tolist()
+    assert [one["score"] for one in found] == pytest.approx(expected.values.tolist(), rel=1e-4)
 
 
 def test_full_sentences_keeps_all_text_and_fills_windows(loaded):
@@ -240,12 +268,12 @@ def test_sequences_longer_than_the_models_positions_are_refused(tiny, texts, tmp
 
 
 BAD_TEXTS = {
-    "one string": ("gene cell", "not one str"),
-    "missing": (["gene", None], "text 2 is None"),
-    "a number": (["gene", "cell", float("nan")], "text 3 is nan"),
-    "bytes": ([b"gene"], "text 1 is b'gene'"),
-    "a mapping": ([{"text": "gene"}], "text 1 is {'text'"),
-    "half a pair": (["gene", "ce\ud83d"], "text 2: character 3 is half of a surrogate pair"),
+    "one string": ("gene cell", "expected a list of texts, got one string"),
+    "missing": (["gene", None], "texts, item 2: text is missing .None"),
+    "a number": (["gene", "cell", float("nan")], "texts, item 3: text is missing .NaN"),
+    "bytes": ([b"gene"], "texts, item 1: text is not a string but bytes"),
+    "a mapping": ([{"text": "gene"}], "texts, item 1: text is not a string but dict"),
+    "half a pair": (["gene", "ce\ud83d"], "texts, item 2: text is damaged at character 3"),
 }
 
 

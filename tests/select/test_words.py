@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from helpers.data.text import checked
 from helpers.errors import UserError
-from helpers.select.checks import checked, whole
+from helpers.select.checks import whole
 from helpers.select.words import Vocabulary, any_words, content_words, count_rows, tokenize, word_count
 
 TEXTS = ["The mouse genome, the MOUSE protein.", "", "a an it 123 x9 ok", "Protein binding sites bind protein",
@@ -43,21 +44,22 @@ def test_tokens_take_and_count():
 
 @pytest.mark.parametrize(
     "texts, found",
-    [("one string", "one string"), (b"bytes", "bytes"), (None, "None"), ({"text": ["a"]}, "dict"), (3, "int"),
+    [("one string", "one string"), (b"bytes", "one string"), (None, "NoneType"), ({"text": ["a"]}, "dict"), (3, "int"),
      (pd.DataFrame({"text": ["a"]}), "DataFrame")],
 )  # fmt: skip
 def test_what_is_no_list_of_texts_is_refused(texts, found):
-    with pytest.raises(UserError, match=f"^task: found {found}; expected a list"):
+    with pytest.raises(UserError, match=f"^task: expected a list of texts, got {found}"):
         list(checked(texts, "task"))
 
 
 @pytest.mark.parametrize(
     "item, found",
-    [(None, "found None"), (float("nan"), "found NaN"), ({"text": "a"}, "found dict"), (b"a", "found bytes"),
-     (["a"], "found list"), ("wor\ud83dd", "character 4 is half of a pair")],
+    [(None, "missing .None"), (float("nan"), "missing .NaN"), ({"text": "a"}, "not a string but dict"),
+     (b"a", "not a string but bytes"),
+     (["a"], "not a string but list"), ("wor\ud83dd", "damaged at character 4 .half a character")],
 )  # fmt: skip
 def test_an_item_that_is_no_text_is_named_by_its_number(item, found):
-    with pytest.raises(UserError, match=f"^texts, item 2: {found}") as raised:
+    with pytest.raises(UserError, match=f"^texts, item 2: text is {found}") as raised:
         tokenize(iter(["fine", item, "fine"]))
     assert "\n" not in str(raised.value)
 

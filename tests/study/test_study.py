@@ -159,7 +159,7 @@ def test_files_lists_what_this_study_wrote(open_study):
         ({"DOMAINS": "biomd"}, "biomd.*Did you mean biomed"),
         ({"DAPT_STEP": 5}, "DAPT_STEP.*Did you mean DAPT_STEPS"),
         ({"SELECTORS": "vampyre"}, "vampyre.*Did you mean vampire"),
-        ({"BASE_MODEL": "./nowhere"}, "BASE_MODEL=./nowhere: there is no such folder"),
+        ({"BASE_MODEL": "./nowhere"}, "BASE_MODEL=./nowhere: not readable, there is no such folder"),
         ({"PRESET": "demoo"}, "demoo.*Did you mean demo"),
     ],
 )
