@@ -118,5 +118,8 @@ def write_json(path: str | Path, value) -> Path:
 
 
 def read_json(path: str | Path):
-    """The plain data of a JSON file."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """The plain data of a JSON file. Raises OSError or ValueError for one that is not to be read."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError(f"{path}: nested too deeply") from None

@@ -108,9 +108,21 @@ def check(paths: Sequence[Path], preset: str, parameters: Mapping) -> tuple[Conf
 def taken(notebook, name: str = "notebook") -> set[str]:
     """Names of the parameters that a notebook takes note of, declared or not."""
     sources = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
-    calls = (node for source in sources for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
+    trees = [_parsed(source, f"{name}, code cell {number}") for number, source in enumerate(sources, 1)]
+    calls = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call))
     whole = any(isinstance(call.func, ast.Name) and call.func.id == "parameters" for call in calls)
     return set(declared(notebook, name)) | ({field.upper() for field in Config.model_fields} if whole else set())
+
+
+def _parsed(source: str, where: str) -> ast.Module:
+    """A cell as Python, with what IPython makes of its magics. Raises UserError with the line that is no Python."""
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    try:
+        return ast.parse(TransformerManager().transform_cell(source))
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        line = getattr(error, "lineno", None) or 1
+        raise UserError(f"{where}, line {line}: not Python ({error.args[0]}); mend the cell") from None
 
 
 def _plain(value):
