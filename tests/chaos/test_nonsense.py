@@ -17,7 +17,8 @@ pytestmark = pytest.mark.chaos
 ROWS = [{"text": f"row {n} of a text, with some words", "label": "ab"[n % 2]} for n in range(24)]
 GOOD = "".join(json.dumps(row) + "\n" for row in ROWS).encode()
 WRONG = [
-    "", " ", "0", "-1", "-5", "1.5", "1e400", "inf", "-inf", "nan", "None", "true", "vampir", "10**20", "9" * 5000, "a,a",
+    "", " ", "0", "-1", "-5", "1.5", "1e400", "inf", "-inf", "nan", "None", "true", "vampir", "10**20", "9" * 5000,
+    "a,a",
     ",", ",,,", "a\x00b", "\x1b[31m", "\u202e", "\ud800", "x" * 100_000, "../..", "/", "~nobody/x", "[1, 2]", "{}", "'",
     "$(ls)", "%s{0}", "\n",
 ]  # fmt: skip
@@ -86,7 +87,8 @@ ODD_LINES = [
     b'{"text": "\x1b]0;x\x07", "label": "a"}', b"\xff\xfe{", b"\x00" * 50, b"[" * 100_000, b'{"a":' * 50_000,
     b'{"text": "' + b"x" * 2_000_000 + b'", "label": "a"}', b'{"text": "x", "label": "' + b"l" * 5000 + b'"}',
     b'{"text": "\xe2\x82", "label": "a"}', b'{"text": "x", "text": "y", "label": "a"}', b"9" * 6000,
-    b'{"text": "x", "label": ' + b"9" * 6000 + b"}", b"\xef\xbb\xbf{}", b'{"text": "x" "label"}', b"<html>", b"text,label",
+    b'{"text": "x", "label": ' + b"9" * 6000 + b"}", b"\xef\xbb\xbf{}", b'{"text": "x" "label"}', b"<html>",
+    b"text,label",
 ]  # fmt: skip
 
 
@@ -207,8 +209,14 @@ def test_model_folders(holds, tmp_path):
             (folder / file).unlink() if harm is None else (folder / file).write_bytes(harm)
             cases.append((f"{file} {name}", folder))
     config = json.loads((whole / "config.json").read_text())
-    wrong = {"hidden_size": [0, -1, 7, "8", None, 10**9], "vocab_size": [0, -1, 3], "model_type": ["", "gpt2", 1, "no"],
-             "num_attention_heads": [0, 3], "num_hidden_layers": [-1, 4, "x"], "max_position_embeddings": [0, 5]}  # fmt: skip
+    wrong = {
+        "hidden_size": [0, -1, 7, "8", None, 10**9],
+        "vocab_size": [0, -1, 3],
+        "model_type": ["", "gpt2", 1, "no"],
+        "num_attention_heads": [0, 3],
+        "num_hidden_layers": [-1, 4, "x"],
+        "max_position_embeddings": [0, 5],
+    }
     for name, values in wrong.items():
         for value in values:
             folder = tmp_path / f"config {name} {value}"
