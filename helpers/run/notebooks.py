@@ -100,7 +100,7 @@ def check(paths: Sequence[Path], preset: str, parameters: Mapping) -> tuple[Conf
             every = set().union(*names.values())
             stems = ", ".join(path.stem for path in paths)
             raise UserError(f"parameter {name}: not declared by {stems}.{nearest(name, sorted(every))}")
-    values = {name: _plain(getattr(config, name.lower())) for name in {*parameters, "PRESET"}}
+    values = given(config, parameters) | {"PRESET": config.preset}
     passed = {path: {name: values[name] for name in sorted(values) if name in names[path]} for path in paths}
     return config, passed
 
@@ -125,8 +125,11 @@ def _parsed(source: str, where: str) -> ast.Module:
         raise UserError(f"{where}, line {line}: not Python ({error.args[0]}); mend the cell") from None
 
 
-def _plain(value):
-    return list(value) if isinstance(value, tuple) else value
+def given(config: Config, parameters: Mapping) -> dict:
+    """The parameters that were given, NAME -> value as the configuration has it."""
+    names = [name.upper() for name, value in parameters.items() if value is not None and name.upper() != "PRESET"]
+    values = {name: getattr(config, name.lower()) for name in names}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 def source_hash(notebook) -> str:

@@ -11,6 +11,7 @@ from helpers.config import Config, check_places, make_config
 from helpers.data import load_domain, load_task, read_task_file
 from helpers.errors import UserError
 from helpers.run import cli
+from helpers.run.description import read_run
 from tests.chaos.tiny_study import make_root
 
 pytestmark = pytest.mark.chaos
@@ -191,6 +192,31 @@ def test_environment(holds, monkeypatch, name):
     holds(usable, call)
 
 
+def test_descriptions_of_runs(holds, tmp_path):
+    values = [
+        *WRONG,
+        '"x"',
+        "3",
+        "1.5",
+        "[[]]",
+        "true",
+        "2020-01-01",
+        '"../.."',
+        "{a = 1}",
+        "0x10",
+        '"\\u0000"',
+        "[" * 9999,
+    ]
+    names = ("preset", "parameters", "other", "[parameters]\nSEEDS")
+    texts = [f"{name} = {value}\n" for name in names for value in values]
+    cases = []
+    for number, text in enumerate([*texts, "[preset]", "[[parameters]]", "preset = 'smoke'\npreset = 'demo'"]):
+        path = tmp_path / f"{number}.toml"
+        path.write_bytes(text.encode("utf-8", "surrogatepass"))
+        cases.append((repr(text[:60]), path))
+    holds([*cases, ("a folder", tmp_path), ("nothing", tmp_path / "no.toml")], read_run)
+
+
 # Models --------------------------------------------------------------------------------------------------
 
 
@@ -274,6 +300,7 @@ def test_commands(refuses, tmp_path):
         *(["run", word] for word in words if word), *(["run", "--preset", word] for word in words),
         *(["run", "-p", word] for word in ("", "=", "x", "SEEDS", "=1", "SEEDS=x", "PRESET=paper", "SEED=1")),
         *(["run", "--from", word] for word in words if word), ["run", "--time-limit", "-1"], ["run", "--workers", "x"],
+        ["run", "--file", str(tmp_path / "run.toml")], ["run", "--file", str(tmp_path)],
         *(["run", "--cluster", word] for word in words if word),
     ])  # fmt: skip
 
