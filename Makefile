@@ -1,6 +1,7 @@
 # report  the six notebooks at preset demo -> outputs/demo/report.html   (PRESET=..., ARGS="-p SEEDS=2")
 # lab     the notebooks in JupyterLab
 # test    the tests                                                      (ARGS="-k store")
+# chaos   a small study killed 200 times, every artifact and input damaged (ARGS="-k kills", CHAOS_SEED=1)
 # bench   speed against peers -> outputs/bench/*.json
 # Each sets up .venv by itself, through pip and its own index configuration.
 
@@ -15,7 +16,7 @@ ifneq ($(shell $(BIN)/python -c '$(WHERE)' 2>/dev/null),$(CURDIR)/.venv)
 $(shell rm -f $(READY))
 endif
 
-.PHONY: report lab test bench clean
+.PHONY: report lab test chaos bench clean
 .DEFAULT_GOAL := report
 
 report: $(READY)
@@ -26,6 +27,9 @@ lab: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest $(ARGS)
+
+chaos: $(READY)
+	CHAOS_KILLS=$${CHAOS_KILLS:-200} $(BIN)/python -m pytest -m chaos $(ARGS)
 
 bench: $(READY)
 	@mkdir -p outputs/bench

@@ -160,12 +160,16 @@ def make_config(preset: str = "demo", overrides: Mapping | None = None) -> Confi
     Raises UserError for an unknown preset or parameter and for a value of the wrong kind.
     """
     if preset not in PRESETS:
-        raise UserError(f"PRESET {preset!r}: expected one of {', '.join(PRESETS)}.{nearest(str(preset), PRESETS)}")
+        raise UserError(
+            f"PRESET {_short(preset)}: expected one of {', '.join(PRESETS)}.{nearest(str(preset), PRESETS)}"
+        )
     chosen = {key.lower(): value for key, value in (overrides or {}).items() if value is not None}
     for key in chosen:
         if key not in Config.model_fields:
             names = [name.upper() for name in Config.model_fields]
-            raise UserError(f"parameter {key.upper()}: there is none of that name.{nearest(key.upper(), names)}")
+            raise UserError(
+                f"parameter {_named(key.upper())}: there is none of that name.{nearest(key.upper(), names)}"
+            )
     if chosen.pop("preset", preset) != preset:
         raise UserError("parameter PRESET: the preset is chosen by --preset, or in Python by PRESET=, not among others")
     try:
@@ -181,6 +185,11 @@ def make_config(preset: str = "demo", overrides: Mapping | None = None) -> Confi
         hint = Config.model_fields[name.lower()].description
         reason = first["msg"].removeprefix("Value error, ")
         raise UserError(f"parameter {name}={_short(first['input'])}: {reason} ({hint})") from None
+
+
+def _named(name: str) -> str:
+    """A name as it was given where it is one that can be shown."""
+    return name if name.isprintable() and len(name) <= 100 else _short(name)
 
 
 def _short(value) -> str:

@@ -17,6 +17,8 @@ _UNWRITABLE = {
     errno.ENAMETOOLONG, errno.EFBIG, errno.EIO,
 }  # fmt: skip
 
+_NEW = ".new-"  # begins the name of a file that is not whole yet
+
 
 @contextmanager
 def aside(path: str | Path) -> Iterator[Path]:
@@ -32,7 +34,7 @@ def aside(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=path.suffix)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{_NEW}{path.name[:40]}.", suffix=path.suffix)
         os.close(handle)
         new = Path(name)
         try:
@@ -42,6 +44,18 @@ def aside(path: str | Path) -> Iterator[Path]:
         except BaseException:
             new.unlink(missing_ok=True)
             raise
+
+
+def clear(folder: str | Path) -> None:
+    """Remove what killed `aside` calls left below `folder`, where no other process may be writing.
+
+    >>> (tmp / ".new-numbers.txt.ab12cd34.txt").touch()
+    >>> clear(tmp)
+    >>> list(tmp.iterdir())
+    []
+    """
+    for file in Path(folder).rglob(f"{_NEW}*"):
+        file.unlink()
 
 
 class Busy(UserError):
@@ -118,5 +132,8 @@ def write_json(path: str | Path, value) -> Path:
 
 
 def read_json(path: str | Path):
-    """The plain data of a JSON file."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """The plain data of a JSON file. Raises OSError or ValueError for one that is not to be read."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError(f"{path}: nested too deeply") from None

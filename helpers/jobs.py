@@ -64,6 +64,19 @@ def _pool(workers: int, threads: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(threads,))
 
 
+def broken(executor: Executor) -> bool:
+    """Whether an executor takes no more jobs since one of its processes died.
+
+    >>> broken(InProcess())
+    False
+    """
+    try:
+        executor.submit(int)
+    except BrokenProcessPool:
+        return True
+    return False
+
+
 def _dask(workers: int, cluster: str) -> Executor:
     try:
         from distributed import Client, LocalCluster

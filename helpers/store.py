@@ -172,6 +172,7 @@ class Store:
         if work.exists() and any(work.iterdir()):
             self.log(f"{kind} {folder.name}: going on from what an earlier call left")
         work.mkdir(exist_ok=True)
+        files.clear(work)
         start = time.perf_counter()
         make(work)
         manifest = {

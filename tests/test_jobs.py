@@ -12,7 +12,7 @@ import pytest
 
 from helpers import jobs
 from helpers.errors import UserError
-from helpers.jobs import Failure, InProcess, JobsFailed, executor, run_jobs
+from helpers.jobs import Failure, InProcess, JobsFailed, broken, executor, run_jobs
 
 
 def square(number):
@@ -203,3 +203,15 @@ def test_a_cluster_that_is_not_there_is_said_in_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(UserError, match="Dask is not installed"):
         executor(cluster="local")
+
+
+def die(_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_pool_whose_process_died_is_told_from_one_that_works():
+    pool = executor(2)
+    assert not broken(pool)
+    run_jobs(die, [0], executor=pool, raise_failures=False)
+    assert broken(pool)
+    pool.shutdown(wait=False)

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.errors import UserError
+from helpers.files import aside
 from helpers.hashing import fingerprint, key
 from helpers.store import Store
 
@@ -222,6 +223,26 @@ def test_a_kill_between_manifest_and_rename_costs_nothing(tmp_path):
     folder.rename(folder.with_name(f".partial-{folder.name}"))
     assert store.find("models", RECIPE) is None
     assert store.get_or_make("models", RECIPE, lambda folder: pytest.fail("made again")) == folder
+
+
+def test_a_file_that_a_killed_maker_was_writing_is_no_part_of_the_artifact(tmp_path):
+    store = Store(tmp_path, lambda line: None)
+
+    def write(folder, end=lambda: None):
+        with aside(folder / "in" / "weights") as new:
+            new.write_text("w")
+            end()
+
+    context = multiprocessing.get_context("fork")
+    process = context.Process(
+        target=store.get_or_make,
+        args=("models", RECIPE, lambda folder: write(folder, lambda: os.kill(os.getpid(), signal.SIGKILL))),
+    )
+    process.start()
+    process.join()
+    assert len([path for path in tmp_path.rglob("*") if path.is_file() and path.parent.name == "in"]) == 1
+    folder = store.get_or_make("models", RECIPE, write)
+    assert sorted(path.name for path in (folder / "in").iterdir()) == ["weights"]
 
 
 def test_looking_up_writes_nothing(tmp_path):

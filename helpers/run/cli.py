@@ -46,13 +46,18 @@ def run(
     notebooks: Annotated[
         list[str] | None, typer.Argument(help="Which, as 03, tapt or 03_tapt; all of them by default.")
     ] = None,
-    preset: Annotated[str, typer.Option(help="smoke, demo, laptop or paper; see dsp presets.")] = "demo",
+    preset: Annotated[
+        str | None, typer.Option(help="smoke, demo (where nothing is said), laptop or paper; see dsp presets.")
+    ] = None,
+    file: Annotated[Path | None, typer.Option(help="A run's run.toml; what is given beside it goes before.")] = None,
     parameter: Annotated[
         list[str] | None, typer.Option("-p", metavar="NAME=VALUE", help="A parameter; may be given often.")
     ] = None,
     data_dir: DataDir = "",
     output_dir: Annotated[str, typer.Option(help="Where results go instead of outputs/<preset>.")] = "",
-    workers: Annotated[int | None, typer.Option(help="Processes for independent jobs; 0: one a core.")] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", "--jobs", help="Processes for independent jobs; 0: one a core.")
+    ] = None,
     cluster: Annotated[str, typer.Option(help="A Dask scheduler's address for the jobs, or local.")] = "",
     start: Annotated[str, typer.Option("--from", help="Run this notebook and all after it, changed or not.")] = "",
     force: Annotated[bool, typer.Option("--force", help="Run notebooks though nothing has changed.")] = False,
@@ -70,6 +75,12 @@ def run(
         "CLUSTER": cluster or None,
     }
     parameters = {name: value for name, value in given.items() if value is not None} | pairs(parameter or [])
+    if file is not None:
+        from helpers.run.description import read_run
+
+        kept, described = read_run(file)
+        preset, parameters = kept if preset is None else preset, described | parameters
+    preset = "demo" if preset is None else preset
     if dry_run:
         from helpers.study import Study, views
         from helpers.study.opening import open_config

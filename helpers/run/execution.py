@@ -65,7 +65,7 @@ class Step:
     def found(self) -> Outcome | None:
         """The earlier outcome, if the notebook ended well then and running it again would change nothing."""
         try:
-            earlier = json.loads(self.state.read_text("utf-8"))
+            earlier = files.read_json(self.state)
             written = earlier["files"]
             whole = earlier["status"] == "done" and self.executed.exists()
             if whole and earlier["key"] == self.key(written) and all((self.run / name).exists() for name in written):

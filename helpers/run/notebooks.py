@@ -100,7 +100,7 @@ def check(paths: Sequence[Path], preset: str, parameters: Mapping) -> tuple[Conf
             every = set().union(*names.values())
             stems = ", ".join(path.stem for path in paths)
             raise UserError(f"parameter {name}: not declared by {stems}.{nearest(name, sorted(every))}")
-    values = {name: _plain(getattr(config, name.lower())) for name in {*parameters, "PRESET"}}
+    values = given(config, parameters) | {"PRESET": config.preset}
     passed = {path: {name: values[name] for name in sorted(values) if name in names[path]} for path in paths}
     return config, passed
 
@@ -108,13 +108,28 @@ def check(paths: Sequence[Path], preset: str, parameters: Mapping) -> tuple[Conf
 def taken(notebook, name: str = "notebook") -> set[str]:
     """Names of the parameters that a notebook takes note of, declared or not."""
     sources = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
-    calls = (node for source in sources for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
+    trees = [_parsed(source, f"{name}, code cell {number}") for number, source in enumerate(sources, 1)]
+    calls = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call))
     whole = any(isinstance(call.func, ast.Name) and call.func.id == "parameters" for call in calls)
     return set(declared(notebook, name)) | ({field.upper() for field in Config.model_fields} if whole else set())
 
 
-def _plain(value):
-    return list(value) if isinstance(value, tuple) else value
+def _parsed(source: str, where: str) -> ast.Module:
+    """A cell as Python, with what IPython makes of its magics. Raises UserError with the line that is no Python."""
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    try:
+        return ast.parse(TransformerManager().transform_cell(source))
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        line = getattr(error, "lineno", None) or 1
+        raise UserError(f"{where}, line {line}: not Python ({error.args[0]}); mend the cell") from None
+
+
+def given(config: Config, parameters: Mapping) -> dict:
+    """The parameters that were given, NAME -> value as the configuration has it."""
+    names = [name.upper() for name, value in parameters.items() if value is not None and name.upper() != "PRESET"]
+    values = {name: getattr(config, name.lower()) for name in names}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 def source_hash(notebook) -> str:

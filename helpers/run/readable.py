@@ -34,6 +34,8 @@ def read(path: Path) -> pd.DataFrame:
         frame = pd.read_csv(path) if path.read_bytes().strip() else pd.DataFrame()
         if path.stat().st_size == 0:
             raise ValueError("it is empty")
+        if not isinstance(frame.index, pd.RangeIndex):
+            raise ValueError("its rows have more cells than its header names")
     except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
         reason = str(getattr(error, "strerror", None) or error).splitlines()[0]
         raise UserError(f"{path}: not a readable table ({reason}); {again}") from None

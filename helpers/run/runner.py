@@ -2,6 +2,7 @@
 
 outputs/<run>/notebooks/03_tapt.ipynb          executed; 03_tapt.failed.ipynb when it failed
 outputs/<run>/logs/03_tapt.{log,json}          what it printed; how it ended, and from which sources
+outputs/<run>/run.toml                         preset and parameters: dsp run --file
 """
 
 import hashlib
@@ -20,6 +21,7 @@ from helpers.config import DATA_FOLDERS, Config
 from helpers.errors import UserError
 from helpers.progress import Progress, duration
 from helpers.run import notebooks
+from helpers.run.description import write_run
 from helpers.run.execution import Outcome, Step, short
 from helpers.study.opening import spec_of
 
@@ -57,6 +59,8 @@ def run_notebooks(
     outcomes: list[Outcome] = []
     forced = force
     with files.locked(run / ".lock", busy=_BUSY.format(short(run)), way_out=_WAY_OUT), _sigterm_interrupts():
+        with files.writing(run, _WAY_OUT):
+            write_run(run, config.preset, notebooks.given(config, parameters or {}))
         progress = Progress("notebooks", len(chosen), out, LINE_EVERY)
         common = _common_key(config)
         for path in chosen:

@@ -12,7 +12,7 @@ from helpers.config import Config
 from helpers.data import leaked_rows
 from helpers.errors import UserError
 from helpers.files import read_json, write_text
-from helpers.jobs import InProcess, JobsFailed, executor
+from helpers.jobs import InProcess, JobsFailed, broken, executor
 from helpers.methods import BASELINES, METHODS, check, split_selection
 from helpers.results import load_records, record_path, write_record
 from helpers.store import Store
@@ -67,12 +67,19 @@ class Study:
     def make(self, steps: Iterable[Step]) -> None:
         """Make the steps and all they read, as jobs. Raises JobsFailed after everything that can be made is."""
         try:
-            make(steps, self.store, executor=lambda jobs: self._pool if jobs > 1 else InProcess(),
+            make(steps, self.store, executor=self._executor,
                  log=self.output / "logs", say=self.log)  # fmt: skip
         except JobsFailed:
             if pool := self.__dict__.pop("_pool", None):
                 pool.shutdown(wait=False)  # one of its processes may have died: the next call starts new ones
             raise
+
+    def _executor(self, jobs: int):
+        if jobs == 1:
+            return InProcess()
+        if broken(self._pool):  # one of its processes died: what it was to do has been done apart
+            self.__dict__.pop("_pool").shutdown(wait=False)
+        return self._pool
 
     @functools.cached_property
     def _pool(self):

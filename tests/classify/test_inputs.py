@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from helpers.classify import check_task, encode, fine_tune, baseline
+from helpers.classify import baseline, check_task, encode, fine_tune
 from helpers.encoder.load import encoder_of
 from helpers.errors import UserError
 

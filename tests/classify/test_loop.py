@@ -8,7 +8,7 @@ import pytest
 import torch
 from sklearn.metrics import f1_score
 
-from helpers.classify import STRONG, fine_tune, baseline
+from helpers.classify import STRONG, baseline, fine_tune
 
 
 def test_learns_the_task_and_reports_it(task, tiny_model, quick):

@@ -12,11 +12,13 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
+from typer.testing import CliRunner
 
 from helpers import files
 from helpers.config import make_config
 from helpers.errors import UserError
-from helpers.run import notebooks, runner
+from helpers.run import cli, notebooks, runner
+from helpers.run.description import read_run
 from helpers.run.execution import Step, last_line
 from helpers.run.runner import problem, run_notebooks
 
@@ -58,6 +60,17 @@ def go(folder, tmp_path, monkeypatch):
         return [(outcome.name, outcome.status) for outcome in outcomes], out.getvalue(), outcomes
 
     return go
+
+
+def test_a_run_leaves_its_description_and_another_run_takes_it(go, tmp_path, monkeypatch):
+    go(["1"], {"SEEDS": "3", "TASKS": "bbc"})
+    told = tmp_path / "run" / "run.toml"
+    given = {"OUTPUT_DIR": str(tmp_path / "run"), "SEEDS": 3, "TASKS": ["bbc"]}
+    assert read_run(told) == ("smoke", given)
+    asked = []
+    monkeypatch.setattr(runner, "run_notebooks", lambda *arguments, **options: asked.append(arguments) or [])
+    assert CliRunner().invoke(cli.app, ["run", "--file", str(told), "--jobs", "2", "-p", "SEEDS=1"]).exit_code == 0
+    assert asked == [([], "smoke", {**given, "WORKERS": 2, "SEEDS": "1"})]
 
 
 def test_find_by_number_word_stem_and_path(folder, tmp_path):

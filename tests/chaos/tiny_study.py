@@ -1,0 +1,126 @@
+"""A very small study: generated text, a random model, one artifact of every kind; and what its store holds."""
+
+import functools
+import io
+import json
+import os
+import random
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from helpers.study import Study
+
+WORDS = {
+    "biomed": "cells protein dose trial tumour kinase serum assay mice lesion".split(),
+    "cs": "graph parser kernel cache query lattice thread token grammar proof".split(),
+    "generic": "river train village market winter bridge letter garden harbour road".split(),
+}
+TASKS = {"chemprot": "biomed", "sciie": "cs"}
+# What says when, how long or how much memory: the one thing in which equal runs differ.
+TIMES = ("seconds", "created", "tokens_per_second", "peak_memory_mb", "grown_memory_mb")
+WRITES = ("os.rename", "os.mkdir", "os.remove", "shutil.rmtree")
+
+
+def make_root(root: Path) -> Path:
+    """A data root and a base model under `root`."""
+    draw = random.Random(0)
+
+    def sentence(domain: str) -> str:
+        return " ".join(draw.choice(WORDS[domain]) for _ in range(9)) + f" {draw.randrange(10**6)}."
+
+    for task, domain in TASKS.items():
+        for split in ("train", "dev", "test"):
+            _write(root / "data/tasks" / task / f"{split}.jsonl",
+                   [{"text": sentence(domain), "label": f"L{i % 2}"} for i in range(12)])  # fmt: skip
+    for domain in WORDS:
+        texts = [" ".join(sentence(domain) for _ in range(2)) for _ in range(200)]
+        _write(root / "data/domains" / f"{domain}.jsonl", [{"text": text} for text in texts])
+    _make_base(root / "base")
+    return root
+
+
+def _write(path: Path, rows: list[dict]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+
+
+def _make_base(folder: Path) -> None:
+    import torch
+    from transformers import AutoTokenizer, RobertaConfig, RobertaForMaskedLM
+
+    from helpers.paths import MINI
+
+    tokenizer = AutoTokenizer.from_pretrained(MINI)
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(0)
+    shape = dict(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
+    ids = {name: getattr(tokenizer, name) for name in ("pad_token_id", "bos_token_id", "eos_token_id")}
+    config = RobertaConfig(vocab_size=len(tokenizer), max_position_embeddings=66, **shape, **ids)
+    RobertaForMaskedLM(config).save_pretrained(folder)
+
+
+def compute(root: Path, run: Path, workers: int = 1, output: str = "out") -> None:
+    """The study of `root`, computed into the folder `run`; a checkpoint is written after every update."""
+    import helpers.pretrain
+
+    os.environ.update(DSP_CACHE=str(run / "cache"), DSP_DEVICE="cpu")
+    if not isinstance(helpers.pretrain.adapt, functools.partial):
+        helpers.pretrain.adapt = functools.partial(helpers.pretrain.adapt, checkpoint_seconds=0)
+    study = Study.open(
+        PRESET="smoke", TASKS="chemprot,sciie", DOMAINS="biomed,cs", SELECTION_TASKS="chemprot", SEEDS=1,
+        DATA_DIR=str(root / "data"), BASE_MODEL=str(root / "base"), OUTPUT_DIR=str(run / output), WORKERS=workers,
+        MAX_LENGTH=16, DAPT_STEPS=3, DAPT_BATCH=4, TAPT_EPOCHS=1, TAPT_BATCH=4, EPOCHS=1, BATCH_SIZE=8,
+        VAMPIRE_EPOCHS=1, POOL_SENTENCES=40, TOP_WORDS=50, OVERLAP_DOCUMENTS=20, HELDOUT_DOCUMENTS=3, NEIGHBOURS="2",
+    )  # fmt: skip
+    study.log = lambda line: None
+    study.overlap()
+    study.audit()
+    study.fine_tune(["base", "tfidf", "dapt", "dapt_tapt"])
+    study.fine_tune(["vampire_2_tapt", "random_2_tapt"], ["chemprot"])
+    study.losses()
+
+
+def contents(run: Path) -> dict[str, object]:
+    """Every file of the run's store by kind, key and name, without what tells the time."""
+    store = run / "cache" / "store"
+    return {
+        file.relative_to(store).as_posix(): _timeless(file)
+        for folder in store.glob("*/*")
+        if folder.is_dir()
+        for file in folder.rglob("*")
+        if file.is_file() and file.name not in ("manifest.json", "log.txt")
+    }
+
+
+def _timeless(file: Path):
+    data = file.read_bytes()
+    if file.suffix == ".json":
+        found = json.loads(data)
+        return _drop(found)
+    if file.suffix == ".csv":
+        frame = pd.read_csv(io.BytesIO(data))
+        return frame.drop(columns=[name for name in TIMES if name in frame]).to_csv(index=False)
+    return data
+
+
+def _drop(value):
+    if isinstance(value, dict):
+        return {key: _drop(part) for key, part in value.items() if key not in TIMES}
+    return [_drop(part) for part in value] if isinstance(value, list) else value
+
+
+def count_writes(act: Callable[[int], None]) -> None:
+    """Call `act` with 1, 2, ... whenever this process opens a file to write, renames, makes or removes one."""
+    count = 0
+
+    def watch(event: str, arguments: tuple) -> None:
+        nonlocal count
+        opened = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+        if opened or event in WRITES:
+            count += 1
+            act(count)
+
+    sys.addaudithook(watch)
