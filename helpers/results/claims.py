@@ -39,7 +39,7 @@ def claims(
 
     records: as `load_records` gives them. overlap: `overlap_matrix` or `overlap_table`, for how far each domain
     lies from PT ('generic'). losses: a masked-LM loss a document, see `loss_claims`. task_losses: the loss of every
-    dev text of each task under each method, as `Study.task_losses` gives it. groups: for tasks whose test rows belong
+    dev text of each task under each method, see `helpers.study.views.task_losses`. groups: for tasks whose test rows belong
     together (sentences of one abstract), a number a row. alpha: level of the tests. draws, seed: of the bootstrap over
     examples.
 

@@ -166,7 +166,7 @@ class Study:
         Returns one row a checkpoint: method, corpus, documents, steps, epochs, tokens, seconds, loss before
         and after on held-out text of its own kind. Paper: sections 3 and 4, Tables 1 and 13.
         """
-        pairs = [(method, task) for method, task in self._possible(methods, tasks) if self.plan.model(method, task)]
+        pairs = [(method, task) for method, task in self.possible(methods, tasks) if self.plan.model(method, task)]
         cells = [(*pair, seed) for seed in range(self.config.adaptation_seeds) for pair in pairs]
         self.make([step for cell in cells for step in self._measured(*cell)])
         rows = {self.plan.model(*cell).key: self.adaptation(*cell) for cell in reversed(cells)}
@@ -248,33 +248,6 @@ class Study:
         frames = [frame.assign(model=name, sample=sample) for (name, sample), frame in found.items()]
         return pd.concat(frames, ignore_index=True)
 
-    def task_losses(self, methods: Sequence[str], tasks: Sequence[str] | None = None) -> pd.DataFrame:
-        """Masked-LM loss of each task's dev text under each method: is what it adapted to nearer to the task?
-
-        The cheapest look at every contrast of Tables 3 to 8: the same masks of the same texts under every model.
-        Baselines have no such loss and are left out. Returns task, domain, method, corpus (adapted to), adaptation
-        (its number), document, loss (nats a masked token), masked_tokens.
-        """
-        pairs = self._possible([method for method in methods if method not in BASELINES], tasks)
-        cells = [(*pair, number) for pair in pairs for number in range(self.config.adaptation_seeds)]
-        models = {cell: self.plan.model(*cell) for cell in cells}
-        steps = {
-            cell: self.plan.losses(model, self.plan.task_text(cell[1], "dev"))
-            for cell, model in models.items()
-            if model or not cell[2]
-        }
-        self.make(steps.values())
-        return pd.concat(
-            [
-                self.table(step, "losses.csv").assign(
-                    task=task, domain=self.plan.domain_of(task), method=method, adaptation=number,
-                    corpus=models[method, task, number].reads["texts"].name if models[method, task, number] else "",
-                )
-                for (method, task, number), step in steps.items()
-            ],
-            ignore_index=True,
-        )  # fmt: skip
-
     def _domain_losses(self) -> dict[tuple[str, str], pd.DataFrame]:
         models = {"base": None, **{f"dapt_{name}": self.plan.dapt(name) for name in self.domains}}
         steps = {
@@ -321,25 +294,13 @@ class Study:
         config, paths = self.config, []
         chosen = [method for method in methods if method not in BASELINES]
         if config.read_outs and chosen:
-            pairs = self._possible(chosen, tasks)
-            for (method, task), made in self._read_outs(pairs, config.labels, config.read_outs).items():
+            pairs = self.possible(chosen, tasks)
+            for (method, task), made in self.scored_read_outs(pairs, config.labels, config.read_outs).items():
                 paths += [self._write_record((task, method, one["seed"]), one, "frozen", step) for one, step in made]
         return self._records(paths)
 
-    def label_curve(self, methods: Sequence[str], tasks: Sequence[str] | None = None) -> pd.DataFrame:
-        """Scores of frozen read-outs against labelled rows, SEEDS draws of each of LABEL_BUDGETS.
-
-        Returns task, method, labels (training rows used), seed, score (percent); baselines beside the models.
-        """
-        rows = []
-        pairs = self._possible(methods, tasks)
-        for budget in self.config.label_budgets:
-            for (method, task), made in self._read_outs(pairs, budget, self.config.seeds).items():
-                rows += [{"task": task, "method": method, "labels": one["sizes"]["train"], "seed": one["seed"],
-                          "score": 100 * one["test"][one["metric"]]} for one, _ in made]  # fmt: skip
-        return pd.DataFrame(rows).drop_duplicates(["task", "method", "labels", "seed"], ignore_index=True)
-
-    def _read_outs(self, pairs, labels: int, draws: int) -> dict[tuple[str, str], list[tuple[dict, Step]]]:
+    def scored_read_outs(self, pairs, labels: int, draws: int) -> dict[tuple[str, str], list[tuple[dict, Step]]]:
+        """The read-outs of each (method, task), made first: their scores, and the step that each is of."""
         steps = {(method, task): self.plan.read_outs(task, method, labels, draws) for method, task in pairs}
         self.make([step for several in steps.values() for step in several])
         return {
@@ -354,7 +315,7 @@ class Study:
     def _cells(self, methods, tasks, recipe: str) -> tuple[dict[tuple[str, str, int], Step], list[Step]]:
         """The record of each (task, method, seed), and what is measured of their checkpoints."""
         seeds = range(self.config.strong_seeds if recipe == "strong" else self.config.seeds)
-        pairs = self._possible(methods, tasks)
+        pairs = self.possible(methods, tasks)
         cells = {
             (task, method, seed): self.plan.record(task, method, seed, recipe)
             for seed in seeds  # seed by seed, so that an interrupted run has something of everything
@@ -365,7 +326,7 @@ class Study:
         numbers = range(min(self.config.adaptation_seeds, len(seeds)))
         return cells, [step for pair in pairs for number in numbers for step in self._measured(*pair, number)]
 
-    def _possible(self, methods: Sequence[str], tasks: Sequence[str] | None) -> list[tuple[str, str]]:
+    def possible(self, methods: Sequence[str], tasks: Sequence[str] | None) -> list[tuple[str, str]]:
         """(method, task) of those that the study has text for; says which are left out, raises when none is left."""
         found, reasons = [], {}
         for task in self.tasks if tasks is None else tasks:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.config import Config, make_config
-from helpers.methods import TABLE_3, TABLE_5, TABLE_6, TABLE_8, together
+from helpers.methods import BASELINES, TABLE_3, TABLE_5, TABLE_6, TABLE_8, together
 from helpers.study.makers import TEXTS
 from helpers.study.plan import SEED, NothingToCompare
 from helpers.study.steps import Step, missing
@@ -113,6 +113,43 @@ def outlook(study: Study) -> pd.DataFrame:
     lacking = pd.Series([step.kind for step in missing(steps, study.store)], dtype=object).value_counts()
     lacking = lacking.reindex(planned.index).fillna(0).astype(int)
     return pd.DataFrame({"planned": planned, "in_store": planned - lacking, "to_make": lacking}).rename_axis("kind")
+
+
+def label_curve(study: Study, methods: Sequence[str], tasks: Sequence[str] | None = None) -> pd.DataFrame:
+    """Scores of frozen read-outs against labelled rows, SEEDS draws of each of LABEL_BUDGETS.
+
+    Returns task, method, labels (training rows used), seed, score (percent); baselines beside the models.
+    """
+    rows = []
+    pairs = study.possible(methods, tasks)
+    for budget in study.config.label_budgets:
+        for (method, task), made in study.scored_read_outs(pairs, budget, study.config.seeds).items():
+            rows += [{"task": task, "method": method, "labels": one["sizes"]["train"], "seed": one["seed"],
+                      "score": 100 * one["test"][one["metric"]]} for one, _ in made]  # fmt: skip
+    return pd.DataFrame(rows).drop_duplicates(["task", "method", "labels", "seed"], ignore_index=True)
+
+
+def task_losses(study: Study, methods: Sequence[str], tasks: Sequence[str] | None = None) -> pd.DataFrame:
+    """Masked-LM loss of each task's dev text under each method: is what it adapted to nearer to the task?
+
+    The cheapest look at every contrast of Tables 3 to 8: the same masks of the same texts under every model.
+    Baselines have no such loss and are left out. Returns task, domain, method, corpus (adapted to), adaptation
+    (its number), document, loss (nats a masked token), masked_tokens.
+    """
+    plan = study.plan
+    pairs = study.possible([method for method in methods if method not in BASELINES], tasks)
+    steps, rows = {}, []
+    for method, task in pairs:
+        for number in range(study.config.adaptation_seeds):
+            if (model := plan.model(method, task, number)) or not number:
+                steps[method, task, number] = model, plan.losses(model, plan.task_text(task, "dev"))
+    study.make([step for _, step in steps.values()])
+    for (method, task, number), (model, step) in steps.items():
+        corpus = model.reads["texts"].name if model else ""
+        rows.append(study.table(step, "losses.csv").assign(
+            task=task, domain=plan.domain_of(task), method=method, adaptation=number, corpus=corpus
+        ))  # fmt: skip
+    return pd.concat(rows, ignore_index=True)
 
 
 def pool_texts(study: Study, task: str) -> list[str]:
