@@ -84,8 +84,8 @@ def window_of(model: str | Path, max_length: int, texts: Sequence[str]) -> list[
 
     _, tokenizer = encoder_of(model)
     room = max_length - tokenizer.num_special_tokens_to_add()
-    offsets = tokenizer(list(texts), add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
-    ends = [spans[room - 1][1] if len(spans) > room else None for spans in offsets]
+    tokens = tokenizer(list(texts), add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    ends = [spans[room - 1][1] if len(spans) > room else None for spans in tokens["offset_mapping"]]
     return [text[:end] for text, end in zip(texts, ends, strict=True)]
 
 

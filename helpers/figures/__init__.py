@@ -8,6 +8,7 @@ from helpers.figures.domains import (
     overlap_heatmap,
     typical_words_bars,
 )
+from helpers.figures.label_curve import label_curve
 from helpers.figures.save import save_figure
 from helpers.figures.scores import (
     claims_plot,
@@ -22,7 +23,7 @@ from helpers.figures.style import DOMAIN_COLOURS, METHOD_COLOURS, STYLE
 
 __all__ = [
     "DOMAIN_COLOURS", "METHOD_COLOURS", "STYLE", "claims_plot", "cost_scatter", "gain_vs_loss_change",
-    "gain_vs_overlap", "leak_bars", "leak_scores", "loss_curves", "loss_matrix_heatmap", "method_scores",
+    "gain_vs_overlap", "label_curve", "leak_bars", "leak_scores", "loss_curves", "loss_matrix_heatmap", "method_scores",
     "overlap_heatmap", "save_figure", "seed_spread", "selection_curve", "similarity_histogram", "text_map",
     "transfer_dumbbell", "typical_words_bars",
 ]  # fmt: skip

@@ -39,9 +39,9 @@ def claims(
 
     records: as `load_records` gives them. overlap: `overlap_matrix` or `overlap_table`, for how far each domain
     lies from PT ('generic'). losses: a masked-LM loss a document, see `loss_claims`. task_losses: the loss of every
-    dev text of each task under each method, see `helpers.study.views.task_losses`. groups: for tasks whose test rows belong
-    together (sentences of one abstract), a number a row. alpha: level of the tests. draws, seed: of the bootstrap over
-    examples.
+    dev text of each task under each method, see `helpers.study.views.task_losses`. groups: for tasks whose test rows
+    belong together (sentences of one abstract), a number a row. alpha: level of the tests. draws, seed: of the
+    bootstrap over examples.
 
     The same claims are judged by up to three measures (`verdicts.MEASURES`): by F1; by the log loss of the right label,
     from the same predictions, where every record has it; by the masked-LM loss of the tasks' dev text, paired by

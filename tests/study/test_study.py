@@ -10,7 +10,7 @@ from transformers import AutoTokenizer
 
 from helpers.errors import UserError
 from helpers.paths import MINI
-from helpers.study import Study, makers
+from helpers.study import Study, makers, views
 from helpers.study.steps import makes
 
 
@@ -183,3 +183,27 @@ def test_a_folder_without_a_model_is_refused(open_study, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="holds no config.json"):
         open_study(BASE_MODEL=str(tmp_path / "empty"))
+
+
+def test_read_outs_are_records_of_draws_and_a_label_curve(open_study):
+    study = open_study(BASE_MODEL=str(MINI), LABELS=9, READ_OUTS=3, LABEL_BUDGETS="6,0", SEEDS=2, ADAPTATION_SEEDS=2)
+    found = study.read_out(["tfidf", "base"], ["chemprot"])  # a baseline is no model to read out
+    assert found["recipe"].tolist() == ["frozen"] * 3 and found["seed"].tolist() == [0, 1, 2]
+    assert set(found["train_size"]) == {9} and found["path"].iloc[0] == "records/chemprot/base+frozen/seed-0.json"
+    curve = views.label_curve(study, ["tfidf", "base"], ["chemprot"])
+    assert sorted(set(zip(curve["method"], curve["labels"], strict=True))) == [
+        ("base", 6), ("base", 40), ("tfidf", 6), ("tfidf", 40)
+    ]  # fmt: skip
+    assert open_study(READ_OUTS=0).read_out(["base"]).empty
+
+
+def test_seeds_take_turns_on_the_adaptations(open_study, made):
+    study = open_study(ADAPTATION_SEEDS=2, SEEDS=3)
+    records = study.fine_tune(["base", "dapt"], ["chemprot"])
+    assert records.loc[records["method"] == "dapt", "adaptation_seed"].tolist() == [0, 1, 0]
+    assert sum(kind == "model" for kind, *_ in made) == 2
+    models = [study.plan.model("dapt", "chemprot", seed).key for seed in range(3)]
+    assert models[0] == models[2] != models[1] and models[0] == open_study().plan.model("dapt", "chemprot").key
+    losses = views.task_losses(study, ["base", "dapt"], ["chemprot"])
+    assert losses.groupby("method")["adaptation"].nunique().to_dict() == {"base": 1, "dapt": 2}
+    assert set(losses["corpus"]) == {"", "biomed"}

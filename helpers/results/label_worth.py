@@ -1,0 +1,66 @@
+"""How many labelled rows an adaptation is worth: scores against labels, read across from one model to another."""
+
+import numpy as np
+import pandas as pd
+
+from helpers.errors import UserError
+
+COLUMNS = ("task", "method", "labels", "score", "base_score", "worth", "low", "high", "n")
+
+
+def label_worth(curve: pd.DataFrame, *, draws: int = 1000, seed: int = 0, confidence: float = 0.95) -> pd.DataFrame:
+    """Labels that the base would need to score as each method does, less those the method had.
+
+    curve: task, method, labels, seed, score (percent), as `helpers.study.views.label_curve` gives it; the base at two
+    budgets at least. draws, seed: of the bootstrap over the seeds of the curve.
+
+    Returns a row a task, adapted method and budget: labels, score and base_score (means, percent), worth with its 95 %
+    interval (further labels; negative where the base with fewer does as well) and n (seeds). The base's curve is made
+    rising and read between its budgets in the logarithm of labels; a score beyond its last budget is worth at least
+    what lies up to there, inf; one below its first, at most that, -inf. Raises UserError where the base is missing.
+
+    >>> rows = [("t", "base", 10, 0, 40.0), ("t", "base", 100, 0, 60.0), ("t", "dapt", 10, 0, 50.0)]
+    >>> curve = pd.DataFrame(rows, columns=["task", "method", "labels", "seed", "score"])
+    >>> label_worth(curve)["worth"].round(1).tolist()
+    [21.6]
+    """
+    rows, random = [], np.random.default_rng(seed)
+    for task, part in curve.groupby("task", sort=False):
+        if "base" not in set(part["method"]):
+            raise UserError(f"label_worth: {task} has no scores of the base to read the others against")
+        base = _by_budget(part[part["method"] == "base"])
+        budgets = np.array(sorted(base))
+        for (method, labels), cell in part[part["method"] != "base"].groupby(["method", "labels"], sort=False):
+            if labels not in base:
+                continue
+            scores = cell.set_index("seed")["score"]
+            worth = _read_across(budgets, [base[one].mean() for one in budgets], scores.mean(), labels)
+            low = high = np.nan
+            if len(scores) > 1:
+                redrawn = []
+                for _ in range(draws):
+                    line = [_redrawn(random, base[one]) for one in budgets]
+                    redrawn.append(_read_across(budgets, line, _redrawn(random, scores), labels))
+                # no interpolation between quantiles, for some of them may be infinite
+                ends = [(1 - confidence) / 2, (1 + confidence) / 2]
+                low, high = np.quantile(redrawn, ends, method="inverted_cdf")
+            rows.append((task, method, labels, scores.mean(), base[labels].mean(), worth, low, high, len(scores)))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _by_budget(rows: pd.DataFrame) -> dict[int, pd.Series]:
+    return {labels: cell.set_index("seed")["score"] for labels, cell in rows.groupby("labels")}
+
+
+def _redrawn(random, scores: pd.Series) -> float:
+    return float(scores.to_numpy()[random.integers(len(scores), size=len(scores))].mean())
+
+
+def _read_across(budgets: np.ndarray, line, score: float, labels: int) -> float:
+    """Labels at which a rising line through the budgets reaches the score, less `labels`."""
+    rising = np.maximum.accumulate(line)
+    if score > rising[-1]:
+        return np.inf
+    if score < rising[0]:
+        return -np.inf
+    return float(np.exp(np.interp(score, rising, np.log(budgets))) - labels)

@@ -1,0 +1,82 @@
+"""The same claims by the log loss of the right label and by the masked-LM loss of the tasks' text."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from helpers.results import claims, load_records, write_record
+from helpers.results.stats import paired_combined, paired_mean
+
+
+def test_paired_mean_of_one_pair_of_cells_by_hand():
+    # rows differ by seed only: the interval is Student's over seeds
+    first = np.array([[3.0] * 4, [2.0] * 4, [4.0] * 4])
+    found = paired_mean(first, np.ones((3, 4)))
+    by_hand = stats.t.interval(0.95, 2, loc=2, scale=1 / np.sqrt(3))
+    assert (found.effect, found.low, found.high) == pytest.approx((2.0, *by_hand))
+    # and by example only: over examples
+    found = paired_mean(np.tile([1.0, 2.0, 3.0, 6.0], (3, 1)), np.zeros((3, 4)))
+    assert found.standard_error == pytest.approx(np.std([1, 2, 3, 6], ddof=1) / 2)
+    assert np.isnan(paired_mean(first[:1], np.ones((1, 4))).p)
+
+
+@pytest.mark.parametrize(("adaptations", "spread"), [(1, 0.0), (2, 0.5), (3, 0.5)])
+def test_intervals_hold_the_truth_with_the_chance_of_adaptations(adaptations, spread):
+    random, held = np.random.default_rng(4), 0
+    for _ in range(400):
+        number = np.arange(10) % adaptations
+        rows = random.normal(0, spread, adaptations)[number][:, None] + random.normal(0, 1, (10, 1))
+        rows = rows + random.normal(0, 3, 80) + random.normal(0, 3, (10, 80))
+        found = paired_mean(rows, np.zeros_like(rows), adaptations=number)
+        held += found.low <= 0 <= found.high
+    assert (0.92 if adaptations != 2 else 0.88) <= held / 400 <= 0.99  # two say little of how adaptations vary
+
+
+def test_adaptations_that_differ_widen_the_interval_of_f1():
+    gold = np.array([0, 1] * 50)
+    first = np.tile(gold, (10, 1))
+    first[1::2, :30] = 1 - first[1::2, :30]  # every second adaptation loses thirty rows
+    second = np.tile(gold, (10, 1))
+    second[:, :10] = 1 - second[:, :10]
+    one, two = None, np.arange(10) % 2
+    plain, told = (paired_combined(gold, first, second, 2, "micro_f1", adaptations=numbers) for numbers in (one, two))
+    assert told.effect == plain.effect and told.high - told.low > 3 * (plain.high - plain.low)
+
+
+def losses(**by_method):
+    rows = [
+        {"task": "ag", "domain": "news", "method": method, "corpus": "", "adaptation": 0, "document": n, "loss": loss}
+        for method, values in by_method.items()
+        for n, loss in enumerate(values)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_text_loss_is_paired_by_document(tmp_path):
+    base = np.linspace(2, 4, 30)
+    noise = np.random.default_rng(0).normal(0, 0.05, 30)
+    given = losses(base=base, dapt=base - 0.5 + noise, not_dapt=base + 0.3, tapt=base + noise)
+    found = claims(load_records(tmp_path / "none"), task_losses=given)
+    found = found[(found["scope"] == "all") & (found["measure"] == "text_loss")].set_index("claim")
+    row = found.loc["dapt_beats_base"]
+    assert row["effect"] == pytest.approx(0.5 - noise.mean()) and row["verdict"] == "reproduced"
+    by_hand = stats.ttest_1samp(0.5 - noise, 0).confidence_interval()
+    assert (row["low"], row["high"]) == pytest.approx(tuple(by_hand))
+    assert row["comparison"] == "base - dapt" and row["unit"] == "nats" and np.isnan(row["paper_effect"])
+    assert found.loc["tapt_beats_base", "verdict"] == "undecided"
+    assert found.loc["transfer_hurts", "why"].startswith("No task has records")
+
+
+def test_log_loss_is_judged_beside_f1_where_every_record_has_it(record, tmp_path):
+    folder = tmp_path / "records"
+    for method, right in (("base", 0.9), ("dapt", 0.3)):
+        for seed in range(3):
+            one = record("ag", method, seed, 0.7)
+            size = len(one["test_gold"])
+            write_record(folder, one | {"test_log_loss": [right + 0.01 * (seed + i % 3) for i in range(size)]})
+    found = claims(load_records(folder)).query("scope == 'all' and claim == 'dapt_beats_base'").set_index("measure")
+    assert found.loc["log_loss", "effect"] == pytest.approx(0.6) and found.loc["log_loss", "unit"] == "nats"
+    assert found.loc["log_loss", "verdict"] == "reproduced" and found.loc["f1", "unit"] == "points"
+    write_record(folder, record("ag", "tapt", 0, 0.7))  # a record of an older version has no losses
+    assert set(claims(load_records(folder))["measure"]) == {"f1"}
