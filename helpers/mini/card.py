@@ -19,7 +19,7 @@ def stage(
     """What one stage of the training was and where it ended, as JSON-ready values.
 
     summary, history: of `adapt`. heldout: rows of source (one of them 'all'), loss, low, high, n. before: the same of
-    the weights the stage began with, on the same text; None for the first stage.
+    the weights the stage began with, on the same text, in windows of their own length; None for the first stage.
     """
     kept = ("documents", "corpus_tokens", "steps", "tokens", "epochs", "seconds", "precision", "device")
     return {
@@ -78,8 +78,9 @@ def card(stages: list[dict]) -> str:
         "# mini", "",
         f"A RoBERTa of {LAYERS} layers, {WIDTH} wide, {HEADS} heads, with a byte-level BPE of {VOCABULARY:,} tokens, "
         "for machines without a model hub. Trained by this repository's own code; no weights of others are in it.", "",
-        "Text: general English, mostly public-domain books, with newswire, broadcast transcripts, the Brown "
-        "corpus, speeches and Wikipedia paragraphs. It is disjoint from the `generic` and `news` samples. "
+        "Text: general English: public-domain books, newswire, broadcast transcripts, the Brown corpus, speeches and "
+        "Wikipedia paragraphs, and from stage 4 on textbooks, encyclopedic and web text, podcasts and stories. It is "
+        "disjoint from the `generic` and `news` samples. "
         f"{last['documents']:,} documents, {last['corpus_tokens']:,} tokens; every 50th document is held out.", "",
         f"Training: {tokens:,} tokens seen, {epochs:.1f} passes over the text, {minutes / 60:.0f} minutes of two CPU "
         f"cores. Windows of at most {last['max_length']} tokens; positions beyond were never trained. Each stage "
@@ -110,8 +111,8 @@ def convergence(stages: list[dict]) -> str:
     """One sentence or two: what the last stage gained a pass, beside the bound CONVERGED."""
     if len(stages) < 2:
         return "Whether another pass would gain is not known: `--start mini` trains a further stage and says so here."
-    before, last = stages[-2:]
-    gain = _all(before)["loss"] - _all(last)["loss"]
+    last = stages[-1]
+    gain = last.get("heldout_before", _all(stages[-2])["loss"]) - _all(last)["loss"]
     a_pass = gain / last["epochs"]
     verdict = "It has converged" if a_pass < CONVERGED else "It has **not converged**"
     return (

@@ -2,3 +2,4 @@
 
 VOCABULARY = 8192
 LAYERS, WIDTH, HEADS = 4, 192, 6
+LONGEST = 512  # tokens a window that positions are there for; the card says up to where they were trained

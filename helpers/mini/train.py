@@ -25,7 +25,8 @@ import typer
 
 from helpers.encoder.named import resolve_model
 from helpers.encoder.packing import Windows, tokenize
-from helpers.mini.shape import HEADS, LAYERS, VOCABULARY, WIDTH
+from helpers.files import read_json, write_json
+from helpers.mini.shape import HEADS, LAYERS, LONGEST, VOCABULARY, WIDTH
 from helpers.paths import MINI
 from helpers.pretrain import processes
 from helpers.pretrain.loop import adapt
@@ -42,7 +43,7 @@ CO_OCCURRENCE = {1: 1.0, 2: 0.8, 3: 0.6, 4: 0.4, 5: 0.3}  # distance -> weight o
 RECIPE = Recipe(
     "mini", learning_rate=2e-3, batch_size=64, steps=18_000, mask_probability=0.25, max_length=128, dropout=0.0
 )
-POSITIONS = RECIPE.max_length + 2  # RoBERTa counts positions from the padding id + 1; beyond these none is trained
+POSITIONS = LONGEST + 2  # RoBERTa counts positions from the padding id + 1
 HELDOUT_EVERY = 50  # every so many documents one is held out
 
 
@@ -199,10 +200,19 @@ def main(
     for file in adapted.path.iterdir():
         if file.is_file() and file.name != "adaptation.json":
             shutil.copy(file, output / file.name)
-    before, after = (heldout_losses(model, text, max_length) for model in (initial, adapted.path))
+    _set_length(output, max_length)
+    # the weights before in windows of the length that they were trained in
+    trained = earlier[-1]["max_length"] if earlier else max_length
+    before, after = (heldout_losses(*one) for one in ((initial, text, trained), (adapted.path, text, max_length)))
     stage = card.stage(recipe, adapted.summary, adapted.history, after, before if earlier else None)
     card.write(output, [*earlier, stage])
     print(f"wrote {output}")
+
+
+def _set_length(folder: Path, max_length: int) -> None:
+    """Say in the tokenizer's configuration how long a window the model was trained on."""
+    file = folder / "tokenizer_config.json"
+    write_json(file, read_json(file) | {"model_max_length": max_length})
 
 
 def _make_initial(start: str, train: list[str], folder: Path) -> None:

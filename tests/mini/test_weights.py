@@ -6,6 +6,13 @@ from transformers import AutoTokenizer, pipeline
 from helpers.paths import MINI
 from helpers.pretrain import masked_lm_loss
 
+PROSE = (
+    "The river ran high that spring and the lower fields stood under water for a week. "
+    "Farmers moved their cattle to the hill, and the school at the crossroads was closed until the road was dry. "
+    "A committee met in the town hall to ask what a new wall would cost and who should pay for it. "
+    "Some wanted a loan, others a tax, and the miller said that no wall had ever stopped the river for long. "
+)
+
 
 def test_the_mask_takes_the_space_before_it():
     fill = pipeline("fill-mask", model=str(MINI))
@@ -15,14 +22,22 @@ def test_the_mask_takes_the_space_before_it():
 
 def test_mini_knows_the_positions_it_was_trained_on_and_no_more():
     tokenizer = AutoTokenizer.from_pretrained(MINI)
-    assert tokenizer.model_max_length == 128
-    long = ["word " * 300]
-    assert masked_lm_loss("mini", long).equals(masked_lm_loss("mini", long, max_length=128))
+    assert tokenizer.model_max_length == 512
+    long = ["word " * 1200]
+    assert masked_lm_loss("mini", long).equals(masked_lm_loss("mini", long, max_length=512))
 
 
-def test_its_loss_is_what_it_was_with_the_longer_position_table(monkeypatch):
-    """The rows cut away were never read below 128 tokens; this number was computed before they were cut."""
+def test_a_long_window_is_read_as_well_as_its_beginning(monkeypatch):
+    """Its loss late in a window is no higher than early: the positions beyond 128 were trained."""
+    monkeypatch.setenv("DSP_PRECISION", "fp32")
+    text = PROSE * 6
+    late, early = (masked_lm_loss("mini", [text], max_length=length)["loss"][0] for length in (512, 128))
+    assert late < early + 0.1 < 4.5
+
+
+def test_its_loss_of_a_sentence(monkeypatch):
+    """The number of the weights as they were committed: a file damaged or exchanged shows here."""
     monkeypatch.setenv("DSP_DEVICE", "cpu")
     monkeypatch.setenv("DSP_PRECISION", "fp32")
     text = ["The house stood at the end of the street, and nobody had lived there for many years."]
-    assert masked_lm_loss("mini", text)["loss"][0] == pytest.approx(3.539389, rel=1e-5)
+    assert masked_lm_loss("mini", text)["loss"][0] == pytest.approx(4.250623, rel=1e-5)
