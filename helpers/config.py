@@ -122,7 +122,8 @@ PRESETS: dict[str, dict] = {
         max_test=48, max_length=64, top_words=300, overlap_documents=200, heldout_documents=40, dapt_steps=12,
         dapt_batch=32, dapt_learning_rate=5e-4, tapt_epochs=4, tapt_batch=32, tapt_learning_rate=5e-4, epochs=2,
         learning_rate=5e-4, batch_size=16, patience=2, selection_tasks=("toy_biomed",),
-        selectors=("vampire", "random"), neighbours=(2,), pool_sentences=600, vampire_epochs=5,
+        selectors=("vampire", "random"), neighbours=(2,), pool_sentences=600, vampire_epochs=5, read_outs=3,
+        label_budgets=(16, 0),
     ),
     # Half an hour on two cores: real text out of pinned PyPI wheels, no hub. Fine-tuning was chosen by dev score of
     # the unadapted base over the four tasks (seeds 0 to 2, 16 settings): 69.0 with 800 rows and these, 68.0 at half

@@ -30,8 +30,9 @@ CLAIM_TITLES = {
     ORDER: "domains share words with PT in the paper's order",
 }  # fmt: skip
 _EFFECTS = {
-    "points": "F1 points; of distance: points for 10% fewer shared words", "nats": "masked-LM loss, nats",
-    "%": "% of the top words",
+    "f1": "F1 points; of distance: points for 10% fewer shared words", "log_loss": "log loss of the right label, nats",
+    "text_loss": "masked-LM loss of the tasks' dev text, nats", "domain_loss": "masked-LM loss, nats",
+    "overlap": "% of the top words",
 }  # fmt: skip
 
 
@@ -202,28 +203,28 @@ def leak_scores(table: pd.DataFrame, ax=None):
     return ax
 
 
-_CLAIM_COLUMNS = ("claim", "scope", "recipe", "task", "domain", "unit", "verdict", "effect", "low", "high",
+_CLAIM_COLUMNS = ("claim", "measure", "scope", "recipe", "task", "domain", "verdict", "effect", "low", "high",
                   "paper_effect", "control_effect")  # fmt: skip
 
 
 @styled
-def claims_plot(claims: pd.DataFrame, recipe: str = "paper", scope: str = "all", unit: str = "points", ax=None):
+def claims_plot(claims: pd.DataFrame, recipe: str = "paper", scope: str = "all", measure: str = "f1", ax=None):
     """Effect and 95% interval of every claim, coloured by its verdict; the paper's effect hollow.
 
-    claims: `helpers.results.claims`. recipe: of the claims on F1. scope: 'all' (one line a claim), 'domain' or 'task'
-    (a line each). unit: 'points' for the claims on F1, 'nats' for those on loss. The paper's direction is to the
-    right. Returns the Axes. Raises UserError for another unit, or a table of another version.
+    claims: `helpers.results.claims`. recipe: of the claims on F1 and log loss. scope: 'all' (one line a claim),
+    'domain' or 'task' (a line each). measure: what the effects are differences of, see `verdicts.MEASURES`. The paper's
+    direction is to the right. Returns the Axes. Raises UserError for another measure, or a table of another version.
     """
-    if unit not in _EFFECTS:
-        raise UserError(f"claims_plot: unit={unit!r}; expected one of {', '.join(_EFFECTS)}")
+    if measure not in _EFFECTS:
+        raise UserError(f"claims_plot: measure={measure!r}; expected one of {', '.join(_EFFECTS)}")
     if missing := [name for name in _CLAIM_COLUMNS if name not in claims]:
         raise UserError(
             f"claims_plot: the table has no column {missing[0]!r}, so another version wrote it; run notebook 06 again"
         )
-    chosen = claims["unit"].str.startswith(unit) & (claims["scope"] == scope)
+    chosen = (claims["measure"] == measure) & (claims["scope"] == scope)
     rows = claims[chosen & claims["recipe"].isin([recipe, ""])].reset_index(drop=True)
     ax = new_axes(ax, (8.6, 1.3 + 0.34 * max(len(rows), 1)))
-    digits = 1 if unit == "points" else 2
+    digits = 1 if measure == "f1" else 2
     for y, row in enumerate(rows.itertuples()):
         colour = VERDICT_COLOURS[row.verdict]
         if pd.notna(row.low):
@@ -241,8 +242,8 @@ def claims_plot(claims: pd.DataFrame, recipe: str = "paper", scope: str = "all",
     ax.set_yticks(range(len(rows)), names)
     ax.set_ylim(max(len(rows), 1) - 0.4, -0.6)
     ax.grid(axis="y", visible=False)
-    ax.set_xlabel(f"effect in the paper's direction ({_EFFECTS[unit]})")
-    ax.set_title("The paper's claims")
+    ax.set_xlabel(f"effect in the paper's direction ({_EFFECTS[measure]})")
+    ax.set_title("The paper's claims" + (", frozen read-out" if recipe == "frozen" and measure == "f1" else ""))
     finish(ax, rows, "bar: 95% interval, ring: the paper's effect, tick: gain from shuffled words")
     return ax
 

@@ -60,6 +60,12 @@ SECTIONS = (
         (Figure("tapt_scores", "Scores with TAPT, DAPT and both", "tapt"),),
     ),
     Section(
+        "How many labels is an adaptation worth?", "not in the paper",
+        "Scores of a logistic regression on each model left as it is, against the number of labelled rows.",
+        "03_tapt", ("label_worth",),
+        (Figure("label_curve", "Frozen read-out against labelled rows"),),
+    ),
+    Section(
         "Does it transfer between tasks?", "section 4.2, Table 6",
         "TAPT on the text of another task (Transfer-TAPT). If it helps less than TAPT, the gain is the task's own.",
         "04_transfer", ("transfer",),
@@ -85,7 +91,9 @@ SECTIONS = (
         "corrected for the number of claims.",
         "06_report", ("claims",),
         (Figure("claims", "Effect of each claim with its interval", "claims"),
-         Figure("claims_loss", "The same for the claims on masked-LM loss"),
+         Figure("claims_text_loss", "The same claims by the masked-LM loss of the tasks' dev text"),
+         Figure("claims_frozen", "The same claims by the frozen read-out"),
+         Figure("claims_loss", "Claims on the masked-LM loss of the domains"),
          Figure("claims_seed_spread", "How far the seeds lie apart")),
     ),
     Section(

@@ -286,18 +286,24 @@ class Study:
         return records
 
     def read_out(self, methods: Sequence[str], tasks: Sequence[str] | None = None) -> pd.DataFrame:
-        """Frozen read-outs of the methods, READ_OUTS draws of LABELS rows each: records whose recipe is 'frozen'.
+        """Frozen read-outs of the methods, READ_OUTS draws of few labels each: records whose recipe is 'frozen'.
 
-        Baselines are no read-out of a model and are left out. Returns records as `fine_tune` does, none where READ_OUTS
-        is 0. A second read-out beside the paper's fine-tuning; see `helpers.classify.read_out`.
+        Each draw is of LABELS rows, where those are all of the smallest of LABEL_BUDGETS. Baselines are no read-out of
+        a model and are left out. Returns records as `fine_tune` does, none where READ_OUTS is 0. A second read-out
+        beside the paper's fine-tuning; see `helpers.classify.read_out`.
         """
         config, paths = self.config, []
         chosen = [method for method in methods if method not in BASELINES]
         if config.read_outs and chosen:
             pairs = self.possible(chosen, tasks)
-            for (method, task), made in self.scored_read_outs(pairs, config.labels, config.read_outs).items():
+            for (method, task), made in self.scored_read_outs(pairs, self.read_out_labels, config.read_outs).items():
                 paths += [self._write_record((task, method, one["seed"]), one, "frozen", step) for one, step in made]
         return self._records(paths)
+
+    @property
+    def read_out_labels(self) -> int:
+        """Labelled rows a frozen read-out: LABELS, or the smallest of LABEL_BUDGETS where LABELS means all; 0: all."""
+        return self.config.labels or min(filter(None, self.config.label_budgets), default=0)
 
     def scored_read_outs(self, pairs, labels: int, draws: int) -> dict[tuple[str, str], list[tuple[dict, Step]]]:
         """The read-outs of each (method, task), made first: their scores, and the step that each is of."""

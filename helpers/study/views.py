@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.config import Config, make_config
-from helpers.methods import BASELINES, TABLE_3, TABLE_5, TABLE_6, TABLE_8, together
+from helpers.methods import BASELINES, CURVE, TABLE_3, TABLE_5, TABLE_6, TABLE_8, together
 from helpers.study.makers import TEXTS
 from helpers.study.plan import SEED, NothingToCompare
 from helpers.study.steps import Step, missing
@@ -102,6 +102,13 @@ def outlook(study: Study) -> pd.DataFrame:
     steps = study.planned(together(TABLE_3, TABLE_5, TABLE_6))
     steps += study.planned([*TABLE_8.methods, *selection_methods(study)], config.selection_tasks)
     steps += [plan.overlap(), *map(plan.audit, plan.tasks)]
+    models = [name for name in together(TABLE_3, TABLE_5, TABLE_6) if name not in BASELINES]
+    read = [(models, study.tasks, study.read_out_labels, config.read_outs)]
+    read += [(selection_methods(study), config.selection_tasks, study.read_out_labels, config.read_outs)]
+    read += [(CURVE.methods, study.tasks, budget, config.seeds) for budget in config.label_budgets]
+    for methods, tasks, labels, draws in read:
+        pairs = study.possible(methods, tasks) if draws else []
+        steps += [step for method, task in pairs for step in plan.read_outs(task, method, labels, draws)]
     every: dict[str, Step] = {}
     waiting = list(steps)
     while waiting:

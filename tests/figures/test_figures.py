@@ -132,7 +132,7 @@ def test_claims_plot_colours_by_verdict(texts):
         "claim": ["dapt_beats_base", "tapt_beats_base", "transfer_hurts"], "scope": "all", "recipe": "paper",
         "task": "", "domain": "", "verdict": ["reproduced", "reversed", "undecided"], "effect": [2.0, -3.0, np.nan],
         "low": [1.0, -4.0, np.nan], "high": [3.0, -2.0, np.nan], "paper_effect": [2.75, 1.99, 1.57],
-        "control_effect": [0.1, np.nan, np.nan], "preset": "demo", "base_model": "mini", "unit": "points",
+        "control_effect": [0.1, np.nan, np.nan], "preset": "demo", "base_model": "mini", "measure": "f1",
     })  # fmt: skip
     ax = figures.claims_plot(table)
     drawn = {(x, y): filled for x, y, filled in offsets(ax)}
@@ -149,20 +149,20 @@ def test_claims_plot_shows_loss_claims_in_their_own_unit(texts):
     table = pd.DataFrame({
         "claim": ["dapt_beats_base", "loss_falls_at_home"], "scope": "all", "recipe": ["paper", ""], "task": "",
         "domain": "", "verdict": ["smaller", "reproduced"], "effect": [-0.04, 0.42], "low": [-0.5, 0.4],
-        "high": [0.4, 0.44], "paper_effect": [2.75, 0.18], "control_effect": np.nan, "unit": ["points", "nats"],
+        "high": [0.4, 0.44], "paper_effect": [2.75, 0.18], "control_effect": np.nan, "measure": ["f1", "domain_loss"],
     })  # fmt: skip
-    ax = figures.claims_plot(table, unit="nats")
+    ax = figures.claims_plot(table, measure="domain_loss")
     assert [label.get_text() for label in ax.get_yticklabels()] == ["DAPT lowers the loss of its own domain"]
     assert "+0.42 [+0.40, +0.44]  reproduced" in texts(ax) and "nats" in ax.get_xlabel()
     ax = figures.claims_plot(table)
     assert "+0.0 [-0.5, +0.4]  smaller than the paper's" in texts(ax), "no minus before a zero"
-    with pytest.raises(UserError, match="unit='f1'; expected one of points"):
-        figures.claims_plot(table, unit="f1")
+    with pytest.raises(UserError, match="measure='points'; expected one of f1"):
+        figures.claims_plot(table, measure="points")
 
 
 def test_claims_of_another_version_are_refused_in_one_line():
     old = pd.DataFrame({"claim": ["dapt_beats_base"], "scope": "all", "recipe": "paper", "verdict": "reproduced"})
-    with pytest.raises(UserError, match="^claims_plot: the table has no column 'task'.*run notebook 06 again$"):
+    with pytest.raises(UserError, match="^claims_plot: the table has no column 'measure'.*run notebook 06 again$"):
         figures.claims_plot(old)
 
 
@@ -310,3 +310,15 @@ def test_a_failed_save_keeps_the_old_file(tmp_path, scores, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         figures.save_figure(axes, tmp_path, "dapt")
     assert path.read_bytes() == before and len(list(tmp_path.iterdir())) == 3
+
+
+def test_label_curve_has_a_panel_a_task_and_a_line_a_method():
+    rows = [("ag", method, labels, seed, score + seed) for method, score in (("base", 50.0), ("dapt", 60.0))
+            for labels in (32, 100) for seed in (0, 2)]  # fmt: skip
+    curve = pd.DataFrame(rows, columns=["task", "method", "labels", "seed", "score"])
+    (ax,) = figures.label_curve(curve, preset="demo")
+    lines = [container.lines[0] for container in ax.containers]
+    assert [line.get_ydata().tolist() for line in lines] == [[51.0, 51.0], [61.0, 61.0]]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["32", "100"] and ax.get_xscale() == "log"
+    with pytest.raises(UserError, match="no rows; set READ_OUTS"):
+        figures.label_curve(curve.head(0))
