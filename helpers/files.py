@@ -49,9 +49,10 @@ def aside(path: str | Path) -> Iterator[Path]:
 def clear(folder: str | Path) -> None:
     """Remove what killed `aside` calls left below `folder`, where no other process may be writing.
 
-    >>> (tmp / ".new-numbers.txt.ab12cd34.txt").touch()
+    >>> (tmp / "run").mkdir()
+    >>> (tmp / "run" / ".new-numbers.txt.ab12cd34.txt").touch()
     >>> clear(tmp)
-    >>> list(tmp.iterdir())
+    >>> list((tmp / "run").iterdir())
     []
     """
     for file in Path(folder).rglob(f"{_NEW}*"):

@@ -35,7 +35,7 @@ def model_folder(name: str | Path, where: str) -> Path | None:
     what is neither a folder nor the form of a hub name, as roberta-base or allenai/cs_roberta_base.
     """
     folder = Path(os.path.expanduser(name))
-    if folder.is_dir():
+    if os.path.isdir(folder):  # False for a name too long, where Path.is_dir raises
         if not (folder / "config.json").is_file():
             raise UserError(f"{where}: not readable, the folder holds no config.json of a masked LM; {A_MODEL}")
         return folder

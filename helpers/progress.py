@@ -8,6 +8,8 @@ import time
 LINE_EVERY = 30.0  # seconds between lines where the output is a file or a notebook
 _ESCAPES = re.compile(r"\x1b\][^\x07\x1b]*(\x07|\x1b\\)?|\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b.", re.DOTALL)
 
+LINE = re.compile(r"\S.{0,60} [\d,]+/[\d,]+, (\d+ failed, )?\d+(s|m\d\ds|h\d\dm)(, |$)")  # what `Progress.text` gives
+
 
 class Progress:
     """'title 3/8, 1 failed, 1m20s, 2m10s left, note', drawn by tqdm on a terminal.

@@ -24,6 +24,7 @@ def test_progress_is_one_line_on_a_terminal_and_few_lines_in_a_file(monkeypatch)
             shown.step(f"seed {number}", failed=number == 4)
             if number == 3:
                 assert shown.text() == "fine-tuning 4/10, 40s, 1m00s left, seed 3"
+            assert progress.LINE.match(shown.text())
         shown.close()
         assert out.getvalue().count("\n") == lines
         assert "fine-tuning 10/10, 1 failed, 1m40s" in out.getvalue()

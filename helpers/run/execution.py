@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -11,13 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from helpers import files, hashing
-from helpers.progress import Progress, duration, printable
+from helpers.progress import LINE, Progress, duration, printable
 from helpers.run import notebooks
 
 OWN = ("notebooks", "logs", ".scratch")  # the runner's own folders in a run
-
-
-_BARE = re.compile(r"<[^<>]*>|\[<.*>\]")  # "<Figure size 825x825 with 4 Axes>"
 
 
 @dataclass
@@ -168,6 +164,7 @@ def _environment(scratch: Path) -> dict[str, str]:
         "PYTHONIOENCODING": "utf-8",
         # tqdm asks for ipywidgets in a kernel and warns in red where there are none; a line of text is what is wanted
         "PYTHONWARNINGS": ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), "ignore:IProgress not found"])),
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",  # of transformers too
         "MPLBACKEND": os.environ.get("MPLBACKEND", "module://matplotlib_inline.backend_inline"),
     }
 
@@ -198,16 +195,11 @@ def short(path: Path) -> str:
 
 
 def last_line(log: Path) -> str:
-    """The last line a notebook printed that a person wrote: no line of papermill's, no object's bare name."""
+    """The last line of progress in a notebook's log, '' where there is none: never an echo of what else it printed."""
     try:
         with open(log, "rb") as file:
             file.seek(max(0, log.stat().st_size - 4000))
             lines = file.read().decode("utf-8", "replace").replace("\r", "\n").splitlines()
     except OSError:
         return ""
-    own = ("Executing Cell", "Ending Cell", "Input Notebook", "Output Notebook", "Executing notebook")
-    for line in reversed(lines):
-        line = printable(line)
-        if line and not line.startswith(own) and not _BARE.fullmatch(line):
-            return line[:150]
-    return ""
+    return next((line[:150] for line in map(printable, reversed(lines)) if LINE.match(line)), "")

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from helpers.store import Store
-from tests.chaos.tiny_study import compute, contents, make_root
+from tests.chaos.tiny_study import contents, end, make_root, start
 from tests.test_store import DAMAGES, MANIFEST_DAMAGES
 
 pytestmark = pytest.mark.chaos
@@ -36,7 +36,7 @@ def _cases(folder):
 
 def test_damage_to_every_kind_of_artifact_is_noticed_named_and_made_good(tmp_path, capsys):
     root, run = make_root(tmp_path / "root"), tmp_path / "run"
-    compute(root, run)
+    end(start(root, run))
     expected, said = contents(run), []
     store = Store(run / "cache" / "store", said.append)
     kinds = {folder.parent.name: folder for folder in sorted(store.root.glob("*/[0-9a-f]*"))}
@@ -56,8 +56,9 @@ def test_damage_to_every_kind_of_artifact_is_noticed_named_and_made_good(tmp_pat
             shutil.copytree(kept, folder)
         shutil.rmtree(kept)
         assert store.whole(kind, folder.name)
+    for folder in store.root.glob("*/[0-9a-f]*"):
         next(file for file in folder.rglob("*") if file.is_file() and file.name != "manifest.json").write_bytes(b"x")
-    compute(root, run)  # one damage left in each kind: all of it is made again
+    end(start(root, run))  # every artifact is damaged: each is made again
     assert contents(run) == expected
     with capsys.disabled():
         print(f"{noticed} of {count} damages noticed")

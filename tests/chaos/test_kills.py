@@ -3,62 +3,21 @@
 CHAOS_KILLS says how many kills (12 by default; `make chaos` asks for 200), CHAOS_SEED where they fall.
 """
 
-import multiprocessing
 import os
 import random
 import signal
-import sys
 import time
 
 import psutil
 import pytest
 
-import helpers.classify
-import helpers.overlap
-import helpers.pretrain
-import helpers.results
-import helpers.select  # noqa: F401 - everything heavy is imported here, once: each run of the study is a fork of this process
 from helpers.store import Store
-from tests.chaos.tiny_study import compute, contents, count_writes, make_root
+from tests.chaos.tiny_study import SERVER, contents, end, make_root, start
 
 pytestmark = pytest.mark.chaos
 KILLS = int(os.environ.get("CHAOS_KILLS", "12"))
 SEED = int(os.environ.get("CHAOS_SEED", "0"))
 IN_A_ROW = 5  # kills of one run before it is left to end
-FORK = multiprocessing.get_context("fork")
-
-
-def _quiet() -> None:
-    sys.stdout = sys.stderr = open(os.devnull, "w")
-
-
-def _die(pid: int) -> None:
-    os.kill(pid, signal.SIGKILL)
-
-
-def _run(root, run, at_write=0, writes=None, **more):
-    """In a process of its own: the study, killed at the at_write-th write; `writes` is told their number."""
-    _quiet()
-
-    def act(count: int) -> None:
-        if writes is not None:
-            writes.value = count
-        if count == at_write:
-            _die(os.getpid())
-
-    count_writes(act)
-    compute(root, run, **more)
-
-
-def start(*arguments, **more):
-    process = FORK.Process(target=_run, args=arguments, kwargs=more)
-    process.start()
-    return process
-
-
-def end(process) -> None:
-    process.join(300)
-    assert process.exitcode == 0, f"the study ended with status {process.exitcode}"
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +28,7 @@ def root(tmp_path_factory):
 @pytest.fixture(scope="module")
 def whole(root, tmp_path_factory):
     """What the undisturbed study left, its seconds and its number of writes."""
-    run, writes = tmp_path_factory.mktemp("whole"), FORK.Value("i", 0)
+    run, writes = tmp_path_factory.mktemp("whole"), SERVER.Value("i", 0)
     began = time.monotonic()
     end(start(root, run, writes=writes))
     return contents(run), time.monotonic() - began, writes.value
@@ -131,26 +90,10 @@ def _workers(pid: int) -> list:
         return []
 
 
-def _count(root, run, output, made):
-    """The study, with a line in the file `made` for each artifact that this process makes."""
-    make = Store._make
-
-    def counted(self, folder, kind, *rest):
-        make(self, folder, kind, *rest)
-        with open(made, "a") as file:
-            file.write(f"{kind}/{folder.name}\n")
-
-    Store._make = counted
-    _quiet()
-    compute(root, run, output=output)
-
-
 def test_two_runs_at_once_make_each_artifact_once_and_no_reader_meets_half_of_it(root, whole, tmp_path):
     expected, _, _ = whole
     made = tmp_path / "made.txt"
-    runs = [FORK.Process(target=_count, args=(root, tmp_path, output, made)) for output in ("one", "two")]
-    for process in runs:
-        process.start()
+    runs = [start(root, tmp_path, output=output, made=made) for output in ("one", "two")]
     store, seen = Store(tmp_path / "cache" / "store", lambda line: None), set()
     while any(process.is_alive() for process in runs):
         for folder in store.root.glob("*/[0-9a-f]*"):

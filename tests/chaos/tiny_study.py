@@ -3,15 +3,25 @@
 import functools
 import io
 import json
+import multiprocessing
 import os
 import random
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
+from helpers.store import Store
 from helpers.study import Study
+
+# Each study runs in a child of a server that has imported everything and computed nothing: a fork of a process in
+# which torch has had threads can stand still for ever.
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(
+    [f"helpers.{room}" for room in ("classify", "overlap", "pretrain", "results", "select", "study")]
+)
 
 WORDS = {
     "biomed": "cells protein dose trial tumour kinase serum assay mice lesion".split(),
@@ -62,13 +72,57 @@ def _make_base(folder: Path) -> None:
     RobertaForMaskedLM(config).save_pretrained(folder)
 
 
-def compute(root: Path, run: Path, workers: int = 1, output: str = "out") -> None:
-    """The study of `root`, computed into the folder `run`; a checkpoint is written after every update."""
+def start(root: Path, run: Path, **more):
+    """The process in which `_compute` goes on."""
+    process = SERVER.Process(target=_compute, args=(root, run), kwargs=more)
+    process.start()
+    return process
+
+
+def end(process) -> None:
+    """Wait for a study that nothing disturbs; none is left behind where it does not end."""
+    process.join(180)
+    status = process.exitcode
+    process.kill()
+    process.join()
+    assert status == 0, f"the study ended with status {status}"
+
+
+def _compute(root: Path, run: Path, at_write: int = 0, writes=None, made: Path | None = None, workers: int = 1,
+             output: str = "out") -> None:  # fmt: skip
+    """The study of `root`, computed into the folder `run`; a checkpoint is written after every update.
+
+    at_write: the write at which this process is killed, 0 for none. writes: is told the number of writes. made: a
+    file that is given a line for each artifact this process makes.
+    """
+    sys.stdout = sys.stderr = open(os.devnull, "w")
+
+    def act(count: int) -> None:
+        if writes is not None:
+            writes.value = count
+        if count == at_write:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def counted(self, folder, kind, *rest):
+        make(self, folder, kind, *rest)
+        with open(made, "a") as file:
+            file.write(f"{kind}/{folder.name}\n")
+
+    _count_writes(act)
+    if made:
+        make, Store._make = Store._make, counted
+    compute(root, run, workers, output)
+    # A child of multiprocessing waits for its own children before concurrent.futures tells them that all is done; an
+    # ordinary process does it the other way round. Those children end with their parent.
+    os._exit(0)
+
+
+def compute(root: Path, run: Path, workers: int, output: str) -> None:
+    """The study itself, in this process, which it changes."""
     import helpers.pretrain
 
     os.environ.update(DSP_CACHE=str(run / "cache"), DSP_DEVICE="cpu")
-    if not isinstance(helpers.pretrain.adapt, functools.partial):
-        helpers.pretrain.adapt = functools.partial(helpers.pretrain.adapt, checkpoint_seconds=0)
+    helpers.pretrain.adapt = functools.partial(helpers.pretrain.adapt, checkpoint_seconds=0)
     study = Study.open(
         PRESET="smoke", TASKS="chemprot,sciie", DOMAINS="biomed,cs", SELECTION_TASKS="chemprot", SEEDS=1,
         DATA_DIR=str(root / "data"), BASE_MODEL=str(root / "base"), OUTPUT_DIR=str(run / output), WORKERS=workers,
@@ -112,7 +166,7 @@ def _drop(value):
     return [_drop(part) for part in value] if isinstance(value, list) else value
 
 
-def count_writes(act: Callable[[int], None]) -> None:
+def _count_writes(act: Callable[[int], None]) -> None:
     """Call `act` with 1, 2, ... whenever this process opens a file to write, renames, makes or removes one."""
     count = 0
 

@@ -290,13 +290,15 @@ def test_the_kernel_is_this_interpreter_whatever_the_user_has_registered(go, tmp
     assert json.loads((tmp_path / "run" / "tables" / "one.csv").read_text())["python"] == sys.executable
 
 
-def test_the_last_line_a_notebook_printed_is_shown(tmp_path):
+def test_the_last_line_of_progress_is_shown_and_no_other(tmp_path):
     log = tmp_path / "log"
     log.write_text(
-        "Executing Cell 3----\nstep 10/20 loss 4.1\rstep 20/20 \x1b]0;owned\x07\x1b[31mloss\x1b[0m 3.9\n\n"
+        "Executing Cell 3----\nmodel 1/8, 10s\r"
+        "model 2/8, 1 failed, 1m20s, 4m00s \x1b]0;owned\x07\x1b[31mleft\x1b[0m\n\n"
+        "Writing model shards: 100%|###| 1/1 [00:00<00:00, 24.05it/s]\nF1 3/4, done\n"
         "<Figure size 825x825 with 4 Axes>\n[<matplotlib.lines.Line2D at 0x7f>]\nEnding Cell 3---\n"
     )
-    assert last_line(log) == "step 20/20 loss 3.9"
+    assert last_line(log) == "model 2/8, 1 failed, 1m20s, 4m00s left"
     assert last_line(Path("nowhere")) == ""
 
 
