@@ -11,13 +11,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from helpers import paper
 from helpers.data.registry import DOMAINS, TASKS
-from helpers.errors import UserError
 from helpers.methods import CLAIMS, Claim
-from helpers.results.loss_claims import loss_claims, paired
+from helpers.results.cells import Cells, LogLosses, Printed, TextLosses
+from helpers.results.loss_claims import loss_claims
 from helpers.results.overlap_claims import FARTHER, farther_domains, overlap_order
-from helpers.results.stats import Comparison, paired_combined, paired_mean, t_comparison
+from helpers.results.stats import Comparison
 from helpers.results.verdicts import UNKNOWN, Row, in_all, judge, least_sure, mean_effect, table
 
 EVERY_DOMAIN = "dapt_beats_base_in_every_domain"
@@ -63,9 +62,9 @@ def claims(
     rows = []
     for (recipe, base_model, preset), group in records.groupby(["recipe", "base_model", "preset"], sort=True):
         given = (group, groups or {}, draws, seed)
-        found = _judged(_Cells(*given), _Printed() if recipe == "paper" else None, overlap, alpha)
+        found = _judged(Cells(*given), Printed() if recipe == "paper" else None, overlap, alpha)
         if all(np.isfinite(one).all() for one in group["test_log_loss"]):
-            found += _judged(_LogLosses(*given), None, None, alpha)
+            found += _judged(LogLosses(*given), None, None, alpha)
         for row in found:
             row.common = {"recipe": recipe, "base_model": base_model, "preset": preset}
         rows += found
@@ -85,158 +84,21 @@ def paper_verdicts(alpha: float = 0.05) -> pd.DataFrame:
     The paper prints no predictions, so the two methods are not paired and the chance of the test rows is not
     counted. Where a standard deviation is missing or doubtful a claim stays undecided. Returns COLUMNS.
     """
-    rows = _judged(_Printed(), _Printed(), None, alpha)
+    rows = _judged(Printed(), Printed(), None, alpha)
     for row in rows:
         row.common = {"recipe": "paper", "base_model": "roberta-base", "preset": "the paper"}
     return table(rows)
 
 
-class _Cells:
-    """The records of one recipe, base model and preset, by task and method; comparisons are made once."""
-
-    measure, unit = "f1", "points"
-
-    def __init__(self, records: pd.DataFrame, groups: Mapping[str, Sequence[int]], draws: int, seed: int):
-        self.groups, self.draws, self.seed = groups, draws, seed
-        self.cells = {key: cell.set_index("seed") for key, cell in records.groupby(["task", "method"], sort=False)}
-        found = dict(zip(records["task"], records["domain"], strict=True))
-        known = [task for task in paper.TASK_TITLES if task in found]
-        self.domains = {task: found[task] for task in [*known, *(task for task in found if task not in known)]}
-        self._known: dict[tuple[str, str, str], Comparison] = {}
-
-    def methods(self, task: str, claim: Claim) -> set[str]:
-        return {method for name, method in self.cells if name == task}
-
-    def compare(self, task: str, better: str, worse: str, claim: Claim) -> Comparison:
-        key = (task, better, worse)
-        if key not in self._known:
-            first, second = self.cells[task, better], self.cells[task, worse]
-            seeds = first.index.intersection(second.index)
-            gold = [*first.loc[seeds, "test_gold"], *second.loc[seeds, "test_gold"]]
-            if any(not np.array_equal(gold[0], other) for other in gold[1:]):
-                raise UserError(f"records of {task}: {better} and {worse} have different test rows; run them again")
-            if not len(seeds):
-                return UNKNOWN
-            adaptations = first.loc[seeds, "adaptation_seed"].fillna(second.loc[seeds, "adaptation_seed"]).fillna(0)
-            self._known[key] = self._compared(
-                task, gold[0], first.loc[seeds], second.loc[seeds], adaptations.to_numpy()
-            )
-        return self._known[key]
-
-    def _compared(self, task: str, gold, first: pd.DataFrame, second: pd.DataFrame, adaptations) -> Comparison:
-        predictions = [np.stack(list(cell["test_predictions"])) for cell in (first, second)]
-        return paired_combined(
-            gold, *predictions, len(first["labels"].iloc[0]), first["metric"].iloc[0], groups=self.groups.get(task),
-            adaptations=adaptations, draws=self.draws, seed=self.seed,
-        )  # fmt: skip
-
-    def comparison(self, better: str, worse: str) -> str:
-        return f"{better} - {worse}"
-
-    def excluded(self, task: str) -> str:
-        """Why Transfer-TAPT of this task says nothing about the claim, '' if its partner is of the same domain."""
-        partners = self.cells[task, "transfer_tapt"]["adaptation_corpus"].dropna().unique()
-        if len(partners) != 1:
-            return f"{task}: its records name no single partner task."
-        return _other_domain(task, str(partners[0]), self.domains)
-
-    def degenerate(self, tasks: Sequence[str], methods: Sequence[str]) -> str:
-        """' One class only in: bbc base seed 2.' for the seeds that collapsed, or ''."""
-        found = [
-            f"{task} {method} seed {seed}"
-            for task in tasks
-            for method in methods
-            for seed, bad in self.cells[task, method]["degenerate"].items()
-            if bad
-        ]
-        return f" One class only in: {', '.join(found)}." if found else ""
-
-
-class _LogLosses(_Cells):
-    """The same records by the log loss of the right label: effects are falls of it."""
-
-    measure, unit = "log_loss", "nats"
-
-    def _compared(self, task: str, gold, first: pd.DataFrame, second: pd.DataFrame, adaptations) -> Comparison:
-        losses = [np.stack(list(cell["test_log_loss"])) for cell in (second, first)]
-        return paired_mean(*losses, adaptations=adaptations)
-
-    def comparison(self, better: str, worse: str) -> str:
-        return f"{worse} - {better}"
-
-
-class _TextLosses:
-    """Masked-LM losses of the tasks' dev texts, by task and method: effects are falls of it, paired by document."""
-
-    measure, unit = "text_loss", "nats"
-    comparison = _LogLosses.comparison
-
-    def __init__(self, losses: pd.DataFrame):
-        found = losses.groupby(["task", "method"], sort=False)
-        self.cells = {key: rows.groupby("document")["loss"].mean() for key, rows in found}
-        self.partners = {task: rows["corpus"].iloc[0] for (task, method), rows in found if method == "transfer_tapt"}
-        self.domains = dict(zip(losses["task"], losses["domain"], strict=True))
-
-    methods = _Cells.methods
-
-    def compare(self, task: str, better: str, worse: str, claim: Claim) -> Comparison:
-        return paired((self.cells[task, worse] - self.cells[task, better]).dropna())
-
-    def excluded(self, task: str) -> str:
-        return _other_domain(task, str(self.partners[task]), self.domains)
-
-    def degenerate(self, tasks: Sequence[str], methods: Sequence[str]) -> str:
-        return ""
-
-
 def _text_losses(losses: pd.DataFrame, alpha: float) -> pd.DataFrame:
-    return table([replace(row, common={"recipe": ""}) for row in _judged(_TextLosses(losses), None, None, alpha)])
+    return table([replace(row, common={"recipe": ""}) for row in _judged(TextLosses(losses), None, None, alpha)])
 
 
-def _other_domain(task: str, partner: str, domains: Mapping[str, str]) -> str:
-    """Why a task's Transfer-TAPT from `partner` says nothing about the claim, '' if both are of one domain."""
-    own = domains[task]
-    domain = domains.get(partner) or (TASKS[partner].domain if partner in TASKS else "")
-    if domain == own:
-        return ""
-    return f"{task}: its partner {partner} is a task of {domain or 'an unknown domain'}, not of {own}."
-
-
-class _Printed:
-    """The paper's own cells, from its printed means and standard deviations over five seeds."""
-
-    measure, unit, seeds = "f1", "points", 5
-    comparison = _Cells.comparison
-
-    def __init__(self):
-        self.domains = {task: TASKS[task].domain for task in paper.TASK_TITLES}
-
-    def methods(self, task: str, claim: Claim) -> set[str]:
-        printed = paper.table(claim.published)
-        return set(printed.loc[printed["asserted"] & (printed["task"] == task), "method"])
-
-    def compare(self, task: str, better: str, worse: str, claim: Claim) -> Comparison:
-        first, second = (paper.value(claim.published, task, method) for method in (better, worse))
-        effect = first.mean - second.mean
-        spreads = [one.sd if one.sd_grade in paper.ASSERTED_GRADES else None for one in (first, second)]
-        if None in spreads:
-            return Comparison(effect, np.nan, np.nan, np.nan, self.seeds, np.nan, np.nan)
-        one, two = (sd**2 / self.seeds for sd in spreads)
-        degrees = (one + two) ** 2 / (one**2 + two**2) * (self.seeds - 1)  # Welch
-        return t_comparison(effect, float(np.sqrt(one + two)), degrees, self.seeds)
-
-    def excluded(self, task: str) -> str:
-        return ""  # the paper's partners are of the same domain (Table 6)
-
-    def degenerate(self, tasks: Sequence[str], methods: Sequence[str]) -> str:
-        return ""
-
-
-def _judged(cells, printed: _Printed | None, overlap: pd.DataFrame | None, alpha: float) -> list[Row]:
+def _judged(cells, printed: Printed | None, overlap: pd.DataFrame | None, alpha: float) -> list[Row]:
     """Rows of every claim on F1 from the cells of a study or of the paper; printed: the paper's, to compare with."""
     rows = [row for claim in CLAIMS.values() for row in _rows(claim, cells, printed)]
     rows += _every_domain(cells, printed)
-    if type(cells) is _Cells:
+    if type(cells) is Cells:
         rows.append(_farther(cells, printed, overlap))
     judge([row for row in rows if row.scope == "all"], alpha)
     for claim in CLAIMS:
@@ -245,7 +107,7 @@ def _judged(cells, printed: _Printed | None, overlap: pd.DataFrame | None, alpha
     return rows
 
 
-def _rows(claim: Claim, cells, printed: _Printed | None) -> list[Row]:
+def _rows(claim: Claim, cells, printed: Printed | None) -> list[Row]:
     """Rows of one claim, not yet judged: each task, each domain, all."""
     pairs = _pairs(claim, cells)
     blank = {"claim": claim.name, "paper_section": claim.section, "measure": cells.measure, "unit": cells.unit}
@@ -306,7 +168,7 @@ def _hardest(claim: Claim, cells, pairs: Mapping[str, list]) -> tuple[Comparison
     return in_all(effects), shared[least_sure(effects)]
 
 
-def _paper_effects(claim: Claim, printed: _Printed | None) -> Callable[..., float]:
+def _paper_effects(claim: Claim, printed: Printed | None) -> Callable[..., float]:
     """The paper's own effect by scope and name: the statistic that the study's row holds, from the printed means."""
     pairs = _pairs(claim, printed) if printed else {}
 
@@ -332,7 +194,7 @@ def _gains(cells) -> dict[str, Comparison]:
     }
 
 
-def _every_domain(cells, printed: _Printed | None) -> list[Row]:
+def _every_domain(cells, printed: Printed | None) -> list[Row]:
     """Whether DAPT gains in each domain: the domain least sure to gain decides."""
     gains = _gains(cells)
     if not gains:
@@ -344,7 +206,7 @@ def _every_domain(cells, printed: _Printed | None) -> list[Row]:
                 measure=cells.measure, unit=cells.unit, paper_effect=theirs, parts=list(gains.values()))]  # fmt: skip
 
 
-def _farther(cells: _Cells, printed: _Printed | None, overlap: pd.DataFrame | None) -> Row:
+def _farther(cells: Cells, printed: Printed | None, overlap: pd.DataFrame | None) -> Row:
     gains = _gains(cells)
     theirs = {domain: found.effect for domain, found in _gains(printed).items()} if printed else {}
     return farther_domains(gains, theirs, overlap)
