@@ -1,5 +1,7 @@
 """Records of fine-tunings, and the tables, statistics and verdicts made from them and from nothing else."""
 
+from helpers.results.advice import advise
+from helpers.results.calibration import calibration, hit_rates
 from helpers.results.claims import claims, paper_verdicts
 from helpers.results.label_worth import label_worth
 from helpers.results.loss_claims import loss_changes, loss_claims
@@ -15,7 +17,8 @@ from helpers.results.tables import (
 )
 
 __all__ = [
-    "beside_paper", "claims", "cost_table", "detectable_effect", "holm", "label_worth", "load_records", "loss_changes",
-    "loss_claims", "markdown", "mean_interval", "mlm_loss_table", "overlap_table", "paired_combined",
-    "paper_verdicts", "read_record", "record_path", "score_table", "selection_table", "write_record",
+    "advise", "beside_paper", "calibration", "claims", "cost_table", "detectable_effect", "hit_rates", "holm",
+    "label_worth", "load_records", "loss_changes", "loss_claims", "markdown", "mean_interval", "mlm_loss_table",
+    "overlap_table", "paired_combined", "paper_verdicts", "read_record", "record_path", "score_table",
+    "selection_table", "write_record",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ import pandas as pd
 
 from helpers.errors import UserError
 from helpers.methods import method_title
+from helpers.results.advice import QUESTIONS
 from helpers.results.render import beside_paper, score
 
 _SCORES = {"task", "recipe", "method", "mean", "sd", "paper_mean", "paper_sd", "paper_grade"}
@@ -52,7 +53,8 @@ def arranged(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
     """The table as the paper prints it where the paper has one like it, any other without file names.
 
     Score tables stand method by method beside the paper's, matrices with the paper's number in brackets,
-    of the claims only the overall ones, of the audit a row a split. path: for the message.
+    of the claims only the overall ones, of the audit a row a split, advice with its evidence below.
+    path: for the message.
     Raises UserError for a table of a known kind with rows that do not belong together.
     """
     try:
@@ -77,6 +79,9 @@ def _arranged(frame: pd.DataFrame) -> pd.DataFrame:
         return frame.loc[frame["scope"] == "all", [name for name in wanted if name in names]]
     if {"held", "against", "exact", "near"} <= names:
         return _audit(frame)
+    if {"task", "question", "answer", "evidence"} <= names:
+        asked = frame["question"].map(lambda name: QUESTIONS.get(name, name))
+        return frame.assign(question=asked).rename(columns={"evidence": "why"})
     if names >= _SCORES:
         return beside_paper(frame) if "steps" not in names else _cost(frame)
     return frame.drop(columns=["records", "preset"], errors="ignore").dropna(axis="columns", how="all")

@@ -30,6 +30,12 @@ class Section:
 
 SECTIONS = (
     Section(
+        "What to do with text like this", "not in the paper",
+        "For each task: adapt or not, to what, at what price, and how surely this run can tell. Below it, how often "
+        "cheaper looks foretold what fine-tuning found.",
+        "06_report", ("advice", "calibration"),
+    ),
+    Section(
         "How far apart are the domains?", "section 3.1, Figure 2",
         "The share of the most frequent words that two domains have in common. The further a domain is "
         "from the base model's own text (PT), the more adaptation has to gain.",

@@ -11,10 +11,11 @@ import pandas as pd
 from helpers.config import Config, make_config
 from helpers.methods import BASELINES, CURVE, TABLE_3, TABLE_5, TABLE_6, TABLE_8, together
 from helpers.study.makers import TEXTS
-from helpers.study.plan import SEED, NothingToCompare
+from helpers.study.plan import GENERIC, SEED, NothingToCompare
 from helpers.study.steps import Step, missing
 from helpers.study.study import Study
 from helpers.study.texts import Lines
+from helpers.words import length, normalised
 
 
 def settings(study: Study) -> pd.DataFrame:
@@ -157,6 +158,29 @@ def task_losses(study: Study, methods: Sequence[str], tasks: Sequence[str] | Non
             task=task, domain=plan.domain_of(task), method=method, adaptation=number, corpus=corpus
         ))  # fmt: skip
     return pd.concat(rows, ignore_index=True)
+
+
+def wording(study: Study, documents: int = 1000, n: int = 8) -> pd.DataFrame:
+    """How each domain's words differ from general text, and whether the base's vocabulary has them.
+
+    documents: of each domain, from all over it. Returns domain ('generic' first), tokens_a_word (of the base's
+    tokenizer, without special tokens), words (the n most typical beside general text, by log-odds).
+    """
+    from transformers import AutoTokenizer
+
+    from helpers.overlap import count_words, typical_words
+
+    tokenizer = AutoTokenizer.from_pretrained(study.plan.base["base_path"])
+    texts = {name: list(study.domain_texts(name, limit=documents)) for name in (GENERIC, *study.domains)}
+    counts = {name: count_words(some) for name, some in texts.items()}
+    rows = []
+    for name, some in texts.items():
+        tokens = sum(map(len, tokenizer(some, add_special_tokens=False)["input_ids"]))
+        spoken = sum(length(normalised(text)) for text in some)
+        typical = typical_words(counts[name], counts[GENERIC], n=n).query("side == 'a'")["word"]
+        words = "" if name == GENERIC else ", ".join(typical)
+        rows.append({"domain": name, "tokens_a_word": tokens / spoken, "words": words})
+    return pd.DataFrame(rows)
 
 
 def pool_texts(study: Study, task: str) -> list[str]:

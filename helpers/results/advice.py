@@ -1,0 +1,308 @@
+"""What a run says to somebody with this text and these labels: adapt or not, to what, at what price, how surely.
+
+The rule, the same for every task. *Words*: TF-IDF with a linear classifier, on the same labels, surely scores above the
+best model under every read-out: do not adapt. *Helps*: an adaptation surely scores above the base under one read-out
+(p < alpha after Holm's correction over the task's adaptations and read-outs) and surely below it under none. Of those
+that help, the cheapest that the best of them does not surely beat is named. *None*: nothing helps, and every interval
+ends below `least` points. Else the run cannot tell.
+"""
+
+import numpy as np
+import pandas as pd
+
+from helpers.methods import CLAIMS, method_title, split_selection
+from helpers.results.cells import Cells
+from helpers.results.stats import Comparison, holm, paired_combined
+
+COLUMNS = ("task", "question", "answer", "evidence")
+QUESTIONS = {
+    "so": "So?", "buys": "What does it buy?", "words": "Would counting words do?", "labels": "Or label more?",
+    "distance": "How far is this text from the base?", "cost": "What does it cost?", "sure": "How sure is that?",
+}  # fmt: skip
+OUTCOMES = {
+    "words": "do not adapt, count words", "none": "do not adapt", "untold": "this run cannot tell",
+    "tapt": "adapt to the task's own text (TAPT)", "borrow": "borrow text of the domain by nearest neighbours",
+    "dapt": "adapt to the domain (DAPT)", "dapt_tapt": "adapt to the domain, then to the task (DAPT+TAPT)",
+    "curated": "adapt to the task's unlabelled text (Curated-TAPT)",
+}  # fmt: skip
+RECIPES = {"paper": "fine-tuned", "strong": "fine-tuned, stronger recipe", "frozen": "frozen read-out"}
+PAPERS_DAPT = 12_500 * 2048 * 512  # tokens: updates, sequences, length (Paper: section 3.2, appendix B)
+
+
+def advise(
+    records: pd.DataFrame,
+    overlap: pd.DataFrame | None = None,
+    losses: pd.DataFrame | None = None,
+    worth: pd.DataFrame | None = None,
+    wording: pd.DataFrame | None = None,
+    *,
+    least: float = 1.0,
+    alpha: float = 0.05,
+) -> pd.DataFrame:
+    """Whether to adapt, to what, what it buys and costs: answers for each task, with the evidence of each.
+
+    records: as `load_records` gives them, of one preset and base model. overlap: as `overlap_table`. losses: as
+    `mlm_loss_table`. worth: as `label_worth`. wording: domain, tokens_a_word and words, as
+    `helpers.study.views.wording`. least: gain in points below which an adaptation is not worth while.
+    alpha: level of the tests. Returns COLUMNS, one row a task and question of QUESTIONS that the run can answer; the
+    answer to 'so' is one of OUTCOMES. The module says the rule. Questions without data are left out.
+
+    >>> from helpers import load_records
+    >>> advise(load_records(tmp / "no run yet")).empty
+    True
+    """
+    rows = []
+    for task, part in records.groupby("task", sort=False):
+        gains = _gains(part)
+        if not gains:
+            continue
+        outcome, method = _outcome(part, gains, least, alpha)
+        domain = part["domain"].iloc[0]
+        answers = {
+            "so": _so(part, outcome, method, gains, least),
+            "buys": _buys(gains),
+            "words": _words(part),
+            "labels": _labels(worth, task, method or _largest(gains)),
+            "distance": _distance(overlap, losses, wording, domain),
+            "cost": _cost(part),
+            "sure": _sure(part, gains),
+        }
+        rows += [(task, question, *answer) for question, answer in answers.items() if answer]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def outcome_of(task_records: pd.DataFrame, *, least: float = 1.0, alpha: float = 0.05) -> tuple[str, str]:
+    """(outcome of OUTCOMES, method it names or '') for the records of one task; ('untold', '') without a comparison."""
+    gains = _gains(task_records)
+    return _outcome(task_records, gains, least, alpha) if gains else ("untold", "")
+
+
+# The comparisons ------------------------------------------------------------------------------------------
+
+
+def _kind(method: str) -> str:
+    """The outcome that a method belongs to, '' for one that is a control or no adaptation to own text."""
+    if picked := split_selection(method):
+        return "" if picked[0] == "random" else "borrow"
+    return {"tapt": "tapt", "dapt": "dapt", "dapt_tapt": "dapt_tapt", "curated_tapt": "curated",
+            "dapt_curated_tapt": "dapt_tapt"}.get(method, "")  # fmt: skip
+
+
+def _price(method: str) -> tuple:
+    """What comes cheaper comes first: the task's own text, unlabelled text of its kind, text to look for, a domain."""
+    picked = split_selection(method)
+    return ["tapt", "curated", "borrow", "dapt", "dapt_tapt"].index(_kind(method)), picked[1] if picked else 0
+
+
+def _cells(records: pd.DataFrame) -> dict[str, Cells]:
+    """The cells of each read-out, with the baselines' beside those of the frozen one too: they read the same draws."""
+    baselines = records[records["method"] == "tfidf"].drop_duplicates("seed")
+    others = records[records["method"] != "tfidf"]
+    return {
+        recipe: Cells(pd.concat([group, baselines]), {}, 1000, 0)
+        for recipe, group in others.groupby("recipe", sort=True)
+    }
+
+
+def _gains(records: pd.DataFrame) -> dict[tuple[str, str], Comparison]:
+    """(recipe, method) -> gain over the base, of every adaptation to own text with two seeds at least."""
+    found = {}
+    for recipe, cells in _cells(records).items():
+        for task, method in sorted(cells.cells, key=lambda key: (not _kind(key[1]), key[1])):
+            if _kind(method) and (task, "base") in cells.cells:
+                compared = cells.compare(task, method, "base", CLAIMS["dapt_beats_base"])
+                if np.isfinite(compared.p):
+                    found[recipe, method] = compared
+    return found
+
+
+def _against_words(records: pd.DataFrame) -> dict[str, tuple[str, Comparison]]:
+    """recipe -> its best model and how far TF-IDF, on the same labels and test rows, lies above it."""
+    found = {}
+    for recipe, cells in _cells(records).items():
+        models = {method: cell for (_, method), cell in cells.cells.items() if method == "base" or _kind(method)}
+        words = next((cell for (_, method), cell in cells.cells.items() if method == "tfidf"), None)
+        if words is None or not models:
+            continue
+        best = max(models, key=lambda method: models[method]["score"].mean())
+        model = models[best]
+        # a baseline of all labels has no draw: its one fit stands beside every seed
+        seeds = model.index if len(words) == 1 else model.index.intersection(words.index)
+        fitted = words.loc[[words.index[0]] * len(seeds)] if len(words) == 1 else words.loc[seeds]
+        if not len(seeds) or fitted["train_size"].iloc[0] != model["train_size"].iloc[0]:
+            continue
+        predictions = [np.stack(list(cell["test_predictions"])) for cell in (fitted, model.loc[seeds])]
+        first = model.iloc[0]
+        found[recipe] = best, paired_combined(first["test_gold"], *predictions, len(first["labels"]), first["metric"])
+    return found
+
+
+def _outcome(records: pd.DataFrame, gains: dict, least: float, alpha: float) -> tuple[str, str]:
+    words = _against_words(records)
+    if words and all(found.low > 0 for _, found in words.values()):
+        return "words", ""
+    sure = holm([found.p for found in gains.values()]) < alpha
+    ups = {key for key, yes in zip(gains, sure, strict=True) if yes and gains[key].effect > 0}
+    downs = {
+        method for (recipe, method), yes in zip(gains, sure, strict=True) if yes and gains[recipe, method].effect < 0
+    }
+    helps = [key for key in ups if key[1] not in downs]
+    if helps:
+        recipe, best = max(helps, key=lambda key: gains[key].effect)
+        cells = _cells(records)[recipe]
+        task = next(iter(cells.domains))
+        for method in sorted({method for _, method in helps}, key=_price):
+            if method == best:
+                break
+            if (task, method) in cells.cells:
+                ahead = cells.compare(task, best, method, CLAIMS["dapt_beats_base"])
+                if not (ahead.effect > 0 and ahead.p < alpha):
+                    break
+        return _kind(method), method
+    return ("none" if all(found.high < least for found in gains.values()) else "untold"), ""
+
+
+# What is said ---------------------------------------------------------------------------------------------
+
+
+def _said(found: Comparison) -> str:
+    if not _told(found):
+        return f"{found.effect:+z.1f} (of {found.n} draws, too few for an interval)"
+    return f"{found.effect:+z.1f} [{found.low:+z.1f}, {found.high:+z.1f}]"
+
+
+def _told(found: Comparison) -> bool:
+    """Whether the interval says anything: from two or three draws it can be wider than the scale."""
+    return found.high - found.low < 100
+
+
+def _largest(gains: dict) -> str:
+    return max(gains, key=lambda key: gains[key].effect)[1]
+
+
+def _so(records, outcome: str, method: str, gains: dict, least: float) -> tuple[str, str]:
+    if outcome == "words":
+        gaps = [f"{RECIPES[recipe]}: {_said(found)} points above {method_title(best)}, the best model"
+                for recipe, (best, found) in _against_words(records).items()]  # fmt: skip
+        why = (f"TF-IDF on the same labels lies above every model here ({'; '.join(gaps)}). First find a base that "
+               "reads this text better than counting does.")  # fmt: skip
+    elif outcome in ("none", "untold"):
+        (recipe, best), top = max(gains.items(), key=lambda item: (_told(item[1]), item[1].high))
+        ends = f"the largest gain that fits the run is {top.high:+.1f} points ({method_title(best)}, {RECIPES[recipe]})"
+        if not _told(top):
+            ends = f"{top.n} draws are too few for an interval"
+        why = f"No adaptation is surely above the base; {ends}." + (
+            f" That is below the {least:g} that would be worth while." if outcome == "none"
+            else " More draws or more test rows would narrow it; so would a longer adaptation, which is another trial."
+        )  # fmt: skip
+    else:
+        told = [f"{_said(found)} points {RECIPES[recipe]}" for (recipe, name), found in gains.items() if name == method]
+        why = f"{method_title(method)} against the base: {'; '.join(told)}."
+        others = {name for _, name in gains if _price(name) > _price(method)}
+        if others:
+            why += " What costs more is not surely better."
+    return OUTCOMES[outcome], why
+
+
+def _buys(gains: dict) -> tuple[str, str]:
+    (recipe, best), top = max(gains.items(), key=lambda item: item[1].effect)
+    parts = []
+    for name in dict.fromkeys(recipe for recipe, _ in gains):
+        told = [f"{method_title(method)} {_said(found)}" for (one, method), found in gains.items() if one == name]
+        parts.append(f"{RECIPES[name]}: {', '.join(told)}")
+    return (f"at best {_said(top)} points ({method_title(best)}, {RECIPES[recipe]})",
+            f"Change of F1 from the base, points with 95 % intervals. {'; '.join(parts)}.")  # fmt: skip
+
+
+def _words(records: pd.DataFrame) -> tuple[str, str] | None:
+    found = _against_words(records)
+    if not found:
+        return None
+    above = all(one.low > 0 for _, one in found.values())
+    below = any(one.high < 0 for _, one in found.values())
+    parts = [f"{_said(one)} beside {method_title(best)} ({RECIPES[recipe]})" for recipe, (best, one) in found.items()]
+    return ("yes, better than any model here" if above else "no" if below else "about as well",
+            f"TF-IDF with a linear classifier on the whole texts, same labels: {'; '.join(parts)}.")  # fmt: skip
+
+
+def _labels(worth: pd.DataFrame | None, task: str, method: str) -> tuple[str, str] | None:
+    rows = worth[(worth["task"] == task) & (worth["method"] == method)] if worth is not None else ()
+    if not len(rows):
+        return None
+
+    def count(value: float) -> str:
+        return {np.inf: "more than were tried", -np.inf: "none"}.get(value, f"{value:+z,.0f}")
+
+    parts = [f"with {row.labels} labels {count(row.worth)} [{count(row.low)} to {count(row.high)}]"
+             for row in rows.itertuples()]  # fmt: skip
+    first = rows.iloc[0]
+    return (f"{method_title(method)} is worth {count(first.worth)} labels beside {first.labels}",
+            "Further labels that the unadapted base would need for the same score, frozen read-out: "
+            f"{'; '.join(parts)}.")  # fmt: skip
+
+
+def _distance(overlap, losses, wording, domain: str) -> tuple[str, str] | None:
+    said, short = [], []
+    if overlap is not None and len(overlap):
+        text = overlap[overlap["definition"] == "text"].set_index(["a", "b"])
+        for pair in (("generic", domain), (domain, "generic")):
+            if pair in text.index and not short:
+                row = text.loc[pair]
+                short.append(f"{row['mean']:.0f} % of its frequent words are general ones")
+                said.append(f"shared frequent words {row['mean']:.1f} % [{row['low']:.1f}, {row['high']:.1f}]")
+    if losses is not None and len(losses):
+        of = losses.set_index(["model", "sample"])
+        if ("base", domain) in of.index and ("base", "generic") in of.index:
+            here, there = of.loc[("base", domain)], of.loc[("base", "generic")]
+            short.append(f"loss {here['mean'] - there['mean']:+.2f} nats beside general text")
+            said.append(f"the base's masked-LM loss {here['mean']:.2f} [{here['low']:.2f}, {here['high']:.2f}] here, "
+                        f"{there['mean']:.2f} [{there['low']:.2f}, {there['high']:.2f}] on general text")  # fmt: skip
+        if (own := (f"dapt_{domain}", domain)) in of.index:
+            said.append(f"DAPT changes it by {of.loc[own, 'change']:+.2f}")
+    if wording is not None and domain in set(wording["domain"]):
+        tokens = wording.set_index("domain")["tokens_a_word"]
+        said.append(f"{tokens[domain]:.2f} tokens a word, in general text {tokens['generic']:.2f}")
+        said.append(f"words that tell it apart: {wording.set_index('domain')['words'][domain]}")
+    return ("; ".join(short), f"{said[0][0].upper()}{'; '.join(said)[1:]}.") if said else None
+
+
+def _cost(records: pd.DataFrame) -> tuple[str, str] | None:
+    said, short = [], []
+    for method in ("tapt", "dapt"):
+        rows = records[(records["method"] == method) & (records["recipe"] != "frozen")]
+        if not len(rows) or not rows["adaptation_seconds"].notna().any():
+            continue
+        seconds, tokens = rows["adaptation_seconds"].mean(), rows["adaptation_tokens"].mean()
+        short.append(f"{method_title(method)} {_time(seconds)}")
+        said.append(f"{method_title(method)} read {tokens:,.0f} tokens in {_time(seconds)} "
+                    f"({tokens / seconds:,.0f} a second)")  # fmt: skip
+        if method == "dapt":
+            said.append(f"the paper's DAPT, 13 billion tokens, would take {_time(PAPERS_DAPT * seconds / tokens)} at "
+                        "that rate with this base")  # fmt: skip
+    tuned = records[(records["method"] == "base") & (records["recipe"] == "paper")]["seconds"].mean()
+    if np.isfinite(tuned):
+        said.append(f"one fine-tuning took {_time(tuned)}")
+    told = f"Measured in this run, where several jobs may have shared the machine: {'; '.join(said)}."
+    return (", ".join(short), told) if short else None
+
+
+def _time(seconds: float) -> str:
+    for size, unit in ((365 * 86400, "years"), (86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:,.0f} {unit}"
+    return f"{seconds:.0f} seconds"
+
+
+def _sure(records: pd.DataFrame, gains: dict) -> tuple[str, str]:
+    parts, widths = [], []
+    for name in dict.fromkeys(recipe for recipe, _ in gains):
+        widths.append(np.mean([found.high - found.low for (recipe, _), found in gains.items() if recipe == name]))
+        rows = records[(records["recipe"] == name) & (records["method"] == "base")]
+        first = rows.iloc[0]
+        wide = f"{widths[-1]:.1f} points" if widths[-1] < 100 else "more than the scale"
+        parts.append(f"{RECIPES[name]}: {len(rows)} draws of {first['train_size']:,} labels, "
+                     f"{first['test_size']:,} test rows, intervals {wide} wide")  # fmt: skip
+    adaptations = int(records["adaptation_seed"].nunique())
+    once = (f"{adaptations} adaptations of each text took turns." if adaptations > 1
+            else "Each text was adapted to once, so the chance of that is in no interval.")  # fmt: skip
+    return f"to about {min(widths) / 2:.1f} points", f"{'; '.join(parts)}. {once}"

@@ -1,0 +1,98 @@
+"""Advice on invented studies whose truth is known: the outcome, and no advice without evidence."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers.methods import METHODS, split_selection
+from helpers.results import advise, calibration, hit_rates
+from helpers.results.advice import OUTCOMES, QUESTIONS, outcome_of
+from helpers.results.label_worth import COLUMNS
+
+
+def outcome(study, **accuracy):
+    return outcome_of(study({("imdb", method): value for method, value in accuracy.items()}, seeds=6, rows=1500))
+
+
+@pytest.mark.parametrize("expected, accuracy", [
+    (("tapt", "tapt"), dict(base=0.6, tapt=0.7, dapt=0.6, dapt_tapt=0.7)),  # DAPT adds nothing to it
+    (("dapt", "dapt"), dict(base=0.6, tapt=0.6, dapt=0.7, dapt_tapt=0.7)),
+    (("dapt_tapt", "dapt_tapt"), dict(base=0.6, tapt=0.65, dapt=0.65, dapt_tapt=0.75)),
+    (("borrow", "vampire_5_tapt"), dict(base=0.6, tapt=0.6, dapt=0.7, vampire_5_tapt=0.7, random_5_tapt=0.6)),
+    (("words", ""), dict(tfidf=0.9, base=0.6, tapt=0.7, dapt=0.7)),  # a gain that counting words makes idle
+    (("none", ""), dict(base=0.98, tapt=0.97, dapt=0.97)),
+    (("tapt", "tapt"), dict(tfidf=0.7, base=0.6, tapt=0.7)),  # counting words is no better
+])  # fmt: skip
+def test_the_outcome_is_the_cheapest_thing_that_surely_helps(study, expected, accuracy):
+    assert outcome(study, **accuracy) == expected
+
+
+def test_few_rows_cannot_tell_and_say_how_far_they_see(study):
+    records = study({("imdb", "base"): 0.6, ("imdb", "tapt"): 0.6}, rows=60)
+    found = advise(records).set_index("question")
+    assert (
+        found.loc["so", "answer"] == OUTCOMES["untold"]
+        and "No adaptation is surely above" in found.loc["so", "evidence"]
+    )
+    assert "3 draws of 90 labels, 60 test rows" in found.loc["sure", "evidence"]
+
+
+def test_two_read_outs_that_disagree_surely_are_no_advice(study, record):
+    study({("imdb", method): value for method, value in dict(base=0.6, tapt=0.7).items()}, seeds=6, rows=1500)
+    records = study({("imdb", "base"): 0.7, ("imdb", "tapt"): 0.6}, seeds=6, rows=1500, recipe="frozen")
+    assert set(records["recipe"]) == {"paper", "frozen"} and outcome_of(records) == ("untold", "")
+
+
+def test_each_task_gets_every_answer_its_data_can_give(study):
+    cost = {"corpus": "reviews", "steps": 10, "documents": 9, "tokens": 1000.0, "bytes": 5, "seconds": 2.0, "seed": 0}
+    records = study({("imdb", method): 0.6 for method in ("base", "tapt", "dapt", "tfidf")}, adaptation=cost)
+    overlap = pd.DataFrame(
+        [("generic", "reviews", "text", 34.5, 33.0, 36.0)], columns=["a", "b", "definition", "mean", "low", "high"]
+    )
+    losses = pd.DataFrame([("base", "generic", 2.7, 2.6, 2.8, 0), ("base", "reviews", 3.2, 3.1, 3.3, 0),
+                           ("dapt_reviews", "reviews", 2.9, 2.8, 3.0, -0.3)],
+                          columns=["model", "sample", "mean", "low", "high", "change"])  # fmt: skip
+    worth = pd.DataFrame([("imdb", name, 100, 60.0, 55.0, 40.0, -np.inf, np.inf, 6) for name in ("tapt", "dapt")],
+                         columns=list(COLUMNS))  # fmt: skip
+    wording = pd.DataFrame({"domain": ["generic", "reviews"], "tokens_a_word": [1.3, 1.5], "words": ["", "film, plot"]})
+    found = advise(records, overlap, losses, worth, wording).set_index("question")
+    assert list(found.index) == list(QUESTIONS) and set(found["task"]) == {"imdb"}
+    assert (
+        "34 % of its frequent words" in found.loc["distance", "answer"]
+        and "+0.50 nats" in found.loc["distance", "answer"]
+    )
+    assert (
+        "film, plot" in found.loc["distance", "evidence"] and "1.50 tokens a word" in found.loc["distance", "evidence"]
+    )
+    assert "with 100 labels +40 [none to more than were tried]" in found.loc["labels", "evidence"]
+    # 13.1e9 tokens at 500 a second are 2.6e7 seconds
+    assert "would take 303 days" in found.loc["cost", "evidence"]
+    assert list(advise(records)["question"]) == ["so", "buys", "words", "cost", "sure"]
+
+
+def test_every_adaptation_to_own_text_has_an_outcome():
+    from helpers.results.advice import _kind
+
+    assert split_selection("dsir_5_tapt") and _kind("dsir_5_tapt") == "borrow" and _kind("random_5_tapt") == ""
+    own = {name for name, method in METHODS.items() if set(method.texts) & {"domain", "task", "unlabeled"}}
+    assert all(_kind(name) in OUTCOMES for name in own)
+
+
+def test_a_task_is_foretold_from_the_others_only(study):
+    tasks = ("chemprot", "citation_intent", "ag", "imdb")
+    records = study({(task, method): {"base": 0.5, "tapt": 0.6, "dapt": 0.5 + 0.1 * i}[method]
+                     for i, task in enumerate(tasks) for method in ("base", "tapt", "dapt")}, seeds=4)  # fmt: skip
+    found = calibration(records).set_index(["task", "method"])
+    for task in tasks:
+        others = [found.loc[(name, "dapt"), "gain"] for name in tasks if name != task]
+        assert found.loc[(task, "dapt"), "others"] == pytest.approx(np.mean(others))
+    # a line that goes through every pair of the others foretells the one left out
+    losses = pd.DataFrame([
+        (task, method, 5.0 - (found.loc[(task, method), "gain"] - 1) / 10 if method != "base" else 5.0)
+        for task in tasks for method in ("base", "tapt", "dapt")
+    ], columns=["task", "method", "loss"])  # fmt: skip
+    told = calibration(records, losses)
+    assert told["loss"].tolist() == pytest.approx(told["gain"].tolist())
+    rates = hit_rates(told).set_index("predictor")
+    assert rates.loc["loss", "right_sign"] == 1 and rates.loc["loss", "error"] == pytest.approx(0, abs=1e-9)
+    assert "frozen" not in rates.index
