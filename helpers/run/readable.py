@@ -75,7 +75,8 @@ def _arranged(frame: pd.DataFrame) -> pd.DataFrame:
     if {"a", "b", "definition", "mean", "paper_mean"} <= names:
         return _matrix(frame[frame["definition"] == frame["definition"].iloc[0]], "a", "b", digits=1)
     if {"claim", "scope", "verdict"} <= names:
-        wanted = ("claim", "verdict", "recipe", "effect", "low", "high", "paper_effect", "detectable_effect", "why")
+        wanted = ("claim", "measure", "recipe", "verdict", "effect", "low", "high", "paper_effect",
+                  "detectable_effect", "why")  # fmt: skip
         return frame.loc[frame["scope"] == "all", [name for name in wanted if name in names]]
     if {"held", "against", "exact", "near"} <= names:
         return _audit(frame)

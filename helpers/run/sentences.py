@@ -5,7 +5,9 @@ from collections import Counter
 import pandas as pd
 
 from helpers.methods import BASELINES, method_title
-from helpers.results.verdicts import VERDICT_TITLES
+from helpers.results.advice import RECIPES
+from helpers.results.calibration import PREDICTORS, hit_rates
+from helpers.results.verdicts import MEASURES, VERDICT_TITLES
 
 _AXES = ("mean", "effect", "gain", "loss", "value")  # what a table is about, the first that it has
 
@@ -23,6 +25,8 @@ def caption(frame: pd.DataFrame) -> str:
         return tally(frame)
     if {"held", "against", "exact"} <= names:
         return leaks(frame)
+    if {"task", "method", "gain", "low", "high", *PREDICTORS} <= names:
+        return foretold(frame)
     if {"a", "b", "definition", "mean"} <= names:
         frame = frame[(frame["definition"] == frame["definition"].iloc[0]) & (frame["a"] != frame["b"])]
         return _extremes(frame, "mean", ("a", "b"), " %")
@@ -69,14 +73,32 @@ def _title(row, name: str) -> str:
 
 
 def tally(claims: pd.DataFrame) -> str:
-    """'9 claims: 1 reproduced, 8 undecided. Undecided: the run fits no effect and the paper's alike.'"""
-    overall = claims.loc[claims["scope"] == "all", "verdict"].astype(str)
-    titles = Counter(VERDICT_TITLES.get(verdict, verdict) for verdict in overall)
-    counts = ", ".join(f"{count} {title}" for title, count in titles.items())
-    text = f"{_count(len(overall), 'claim')}: {counts or 'none decided'}."
-    if "undecided" in titles:
+    """'By F1, 9 claims: 1 reproduced, 8 undecided. Undecided: ...', each measure and read-out apart."""
+    overall = claims[claims["scope"] == "all"]
+    measures = overall["measure"] if "measure" in overall else pd.Series("f1", overall.index)
+    recipes = overall["recipe"].fillna("") if "recipe" in overall else pd.Series("", overall.index)
+    parts, words = [], []
+    for (measure, recipe), verdicts in overall["verdict"].astype(str).groupby([measures, recipes], sort=False):
+        titles = Counter(VERDICT_TITLES.get(verdict, verdict) for verdict in verdicts)
+        words += titles
+        of = MEASURES.get(measure, measure) + (f" ({RECIPES.get(recipe, recipe)})" if recipe else "")
+        counts = ", ".join(f"{count} {title}" for title, count in titles.items())
+        parts.append(f"by {of}, {_count(len(verdicts), 'claim')}: {counts}")
+    text = "; ".join(parts) or "0 claims: none decided"
+    text = f"{text[0].upper()}{text[1:]}."
+    if "undecided" in words:
         text += " Undecided: the run fits no effect and the paper's alike, or the paper names none; see the reasons."
     return text
+
+
+def foretold(pairs: pd.DataFrame) -> str:
+    """How often each cheaper look foretold what fine-tuning found, from `results.calibration`."""
+    parts = [
+        f"the {PREDICTORS[row.predictor]}: right sign in {row.right_sign:.0%} of {row.pairs} pairs, "
+        f"off by {row.error:.1f} points where foretelling nothing is off by {row.error_of_zero:.1f}"
+        for row in hit_rates(pairs).itertuples()
+    ]
+    return f"How far a cheaper look foretold fine-tuning's gain: {'; '.join(parts)}." if parts else ""
 
 
 def leaks(audit: pd.DataFrame) -> str:
@@ -106,9 +128,16 @@ def transfer(table: pd.DataFrame, domain_of) -> str:
 
 
 def summary(tables: dict[str, pd.DataFrame]) -> list[str]:
-    """The run in at most three sentences: the loss, the scores, and where TF-IDF stands."""
-    sentences = [_loss(tables.get("mlm_loss")), _gain(tables), _tfidf(tables)]
+    """The run in few sentences: what to do with each task, the loss, the scores, and where TF-IDF stands."""
+    sentences = [_advice(tables.get("advice")), _loss(tables.get("mlm_loss")), _gain(tables), _tfidf(tables)]
     return [sentence for sentence in sentences if sentence]
+
+
+def _advice(table: pd.DataFrame | None) -> str:
+    if table is None or not {"task", "question", "answer"} <= set(table):
+        return ""
+    answers = table[table["question"] == "so"].groupby("answer", sort=False)["task"].agg(", ".join)
+    return "; ".join(f"{tasks}: {answer}" for answer, tasks in answers.items()) + "." if len(answers) else ""
 
 
 def _loss(table: pd.DataFrame | None) -> str:

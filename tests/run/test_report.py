@@ -6,6 +6,7 @@ import shutil
 from html.parser import HTMLParser
 
 import nbformat
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -182,10 +183,32 @@ def test_the_tally_counts_each_claim_once_and_says_what_undecided_means():
         columns=["claim", "scope", "verdict"],
     )
     assert sentences.tally(claims) == (
-        "3 claims: 1 reproduced, 1 smaller than the paper's, 1 undecided. Undecided: the run fits no effect and the "
-        "paper's alike, or the paper names none; see the reasons."
+        "By F1, 3 claims: 1 reproduced, 1 smaller than the paper's, 1 undecided. Undecided: the run fits no effect "
+        "and the paper's alike, or the paper names none; see the reasons."
     )
-    assert sentences.tally(claims[:1]) == "1 claim: 1 reproduced."
+    assert sentences.tally(claims[:1]) == "By F1, 1 claim: 1 reproduced."
+    both = claims[:2].assign(measure=["f1", "text_loss"], recipe=["frozen", ""])
+    assert sentences.tally(both) == (
+        "By F1 (frozen read-out), 1 claim: 1 reproduced; by masked-LM loss of the task's dev text, 1 claim: 1 smaller "
+        "than the paper's."
+    )
+
+
+def test_the_summary_opens_with_what_to_do():
+    advice = pd.DataFrame(
+        [("a", "so", "do not adapt", "x"), ("b", "so", "do not adapt", "x"), ("c", "so", "this run cannot tell", "x"),
+         ("a", "buys", "at best 1", "x")], columns=["task", "question", "answer", "evidence"],
+    )  # fmt: skip
+    assert sentences.summary({"advice": advice}) == ["a, b: do not adapt; c: this run cannot tell."]
+
+
+def test_what_cheaper_looks_foretold_is_said_beside_foretelling_nothing():
+    pairs = pd.DataFrame({"task": ["a", "b"], "method": "dapt", "gain": [2.0, -1.0], "low": 1.0, "high": 3.0,
+                          "frozen": [1.0, 1.0], "others": np.nan, "loss": np.nan})  # fmt: skip
+    assert sentences.caption(pairs) == (
+        "How far a cheaper look foretold fine-tuning's gain: the frozen read-out of the same model: right sign in 50% "
+        "of 2 pairs, off by 1.5 points where foretelling nothing is off by 1.5."
+    )
 
 
 @pytest.mark.parametrize(
