@@ -17,6 +17,7 @@ from helpers.data import TASKS
 from helpers.errors import UserError
 from helpers.results.render import markdown
 from helpers.run import readable, sentences
+from helpers.run.models import adapted_models, loading, shown
 from helpers.run.notebook_pages import write_pages
 from helpers.run.sections import SECTIONS, Section, further
 from helpers.study.opening import spec_of
@@ -37,6 +38,8 @@ def write_report(run_dir: Path | str) -> Path:
     tables, figures, config = _contents(run)
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    made = adapted_models(run)
+    made["folder"] = made["folder"].map(shown)
     page = environment.get_template("report.html.j2").render(
         run=run.resolve().name,
         preset=config.get("preset", run.name),
@@ -48,6 +51,8 @@ def write_report(run_dir: Path | str) -> Path:
         commit=git_commit(),
         sections=[_section(run, section, tables, figures, config) for section in _present(tables, figures)],
         notebooks=[page.stem for page in write_pages(run / "notebooks")],
+        models=readable.cells(made) if len(made) else None,
+        loading=loading(made["folder"].iloc[0]) if len(made) else "",
         settings=readable.cells(_settings(config)),
     )
     return files.write_text(run / "report.html", page)

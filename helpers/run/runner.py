@@ -23,6 +23,7 @@ from helpers.progress import Progress, duration
 from helpers.run import notebooks
 from helpers.run.description import write_run
 from helpers.run.execution import Outcome, Step, short
+from helpers.run.models import adapted_models
 from helpers.study.opening import spec_of
 
 LINE_EVERY = 60.0  # seconds between lines about a running notebook where the output is a file
@@ -121,6 +122,10 @@ def _summary(outcomes: Sequence[Outcome], run: Path, out) -> None:
         written = str(len(outcome.files)) if outcome.files else ""
         table.add_row(outcome.name, outcome.status, spent, written, escape(outcome.message))
     Console(file=out).print(table)
+    made = adapted_models(run)
+    for row in made.head(1).itertuples():
+        others = f", and {len(made) - 1} more in the report" if len(made) > 1 else ""
+        out.write(f"{row.model} on {row.adapted_to} is a model of its own: {row.folder}{others}\n")
     report = run / "report.html"
     out.write(f"results in {short(report if report.exists() else run)}\n")
 

@@ -15,7 +15,7 @@ from helpers.files import read_json, write_text
 from helpers.jobs import InProcess, JobsFailed, broken, executor
 from helpers.methods import BASELINES, METHODS, check, split_selection
 from helpers.results import load_records, record_path, write_record
-from helpers.store import Store
+from helpers.store import open_store
 from helpers.study import makers
 from helpers.study.opening import open_config
 from helpers.study.plan import GENERIC, NothingToCompare, Plan
@@ -39,7 +39,7 @@ class Study:
     def __init__(self, config: Config, log=print):
         self.config, self.log, self.plan = config, log, Plan(config)
         self.output = paths.outputs_dir(config.preset, config.output_dir)
-        self.store = Store(paths.cache_dir() / "store", log)
+        self.store = open_store(log)
         self._written: dict[Path, None] = {}
 
     @classmethod

@@ -158,12 +158,12 @@ def test_the_status_of_a_run_is_read_from_its_logs(tmp_path):
     failed = {"status": "failed", "message": "ValueError: no", "cell": 7}
     (run / "logs" / "01_done.json").write_text(json.dumps(ended | {"status": "done"}))
     (run / "logs" / "02_failed.json").write_text(json.dumps(ended | failed))
-    (run / "logs" / "03_running.log").write_text("step 3/10\n<Figure size 1x1 with 1 Axes>\n")
+    (run / "logs" / "03_running.log").write_text("model 3/10, 5s\n<Figure size 1x1 with 1 Axes>\n")
     (run / "logs" / "05_damaged.json").write_text("[")
     found = status.status(run, notebooks)
     assert found["status"].tolist() == ["done", "failed", "stopped", "not run", "unknown"]
     assert found["time"].tolist()[:2] == ["1m05s", "1m05s"]
-    assert found["message"].tolist()[1:4] == ["cell 7: ValueError: no", "step 3/10", ""]
+    assert found["message"].tolist()[1:4] == ["cell 7: ValueError: no", "model 3/10, 5s", ""]
     with files.locked(run / ".lock"):
         assert status.status(run, notebooks)["status"].tolist()[2] == "running"
 

@@ -1,7 +1,9 @@
 """The report stands alone, shows every table and figure once and escapes what it shows."""
 
 import base64
+import html
 import json
+import re
 import shutil
 from html.parser import HTMLParser
 
@@ -192,6 +194,26 @@ def test_the_tally_counts_each_claim_once_and_says_what_undecided_means():
         "By F1 (frozen read-out), 1 claim: 1 reproduced; by masked-LM loss of the task's dev text, 1 claim: 1 smaller "
         "than the paper's."
     )
+
+
+def test_the_adapted_models_are_named_with_the_lines_that_load_them(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("DSP_CACHE", str(tmp_path / "cache"))
+    for key, method in (("abc", "dapt"), ("gone", "tapt")):
+        record = run / "records" / "bbc" / method / "seed-0.json"
+        record.parent.mkdir(parents=True)
+        made = {"checkpoint_key": key, "method": method, "corpus": "news", "seed": 0}
+        record.write_text(json.dumps({"adaptation": made}))
+    (run / "records/bbc/base").mkdir()
+    (run / "records/bbc/base/seed-0.json").write_text(json.dumps({"adaptation": None}))
+    folder = tmp_path / "cache/store/model/abc"
+    shutil.copytree(paths.MINI, folder)
+    page = write_report(run).read_text("utf-8")
+    assert "$DSP_CACHE/store/model/abc" in page and "gone" not in page and str(tmp_path) not in page
+    # the lines do what they say
+    lines = html.unescape(re.search(r"<pre><code>(.*?)</code>", page, re.DOTALL)[1])
+    named = {}
+    exec(lines, named)
+    assert named["folder"] == str(folder) and named["model"].config.vocab_size == len(named["tokenizer"])
 
 
 def test_the_summary_opens_with_what_to_do():
