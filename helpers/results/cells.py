@@ -10,7 +10,7 @@ from helpers.data.registry import TASKS
 from helpers.errors import UserError
 from helpers.methods import Claim
 from helpers.results.loss_claims import paired
-from helpers.results.stats import Comparison, paired_combined, paired_mean, t_comparison
+from helpers.results.stats import Comparison, paired_combined, paired_mean, stragglers, t_comparison
 from helpers.results.verdicts import UNKNOWN
 
 
@@ -63,16 +63,17 @@ class Cells:
             return f"{task}: its records name no single partner task."
         return _other_domain(task, str(partners[0]), self.domains)
 
-    def degenerate(self, tasks: Sequence[str], methods: Sequence[str]) -> str:
-        """' One class only in: bbc base seed 2.' for the seeds that collapsed, or ''."""
-        found = [
-            f"{task} {method} seed {seed}"
-            for task in tasks
-            for method in methods
-            for seed, bad in self.cells[task, method]["degenerate"].items()
-            if bad
-        ]
-        return f" One class only in: {', '.join(found)}." if found else ""
+    def mishaps(self, tasks: Sequence[str], methods: Sequence[str]) -> str:
+        """' One class only in: bbc base seed 2.' for seeds that collapsed or fell far below the others, or ''."""
+        collapsed, fallen = [], []
+        for task, method in ((task, method) for task in tasks for method in methods):
+            cell = self.cells[task, method]
+            bad = cell["degenerate"].astype(bool)
+            collapsed += [f"{task} {method} seed {seed}" for seed in cell.index[bad]]
+            low = [seed for seed in stragglers(cell["score"]) if not bad[seed]]
+            fallen += [f"{task} {method} seed {seed} ({cell['score'][seed]:.1f})" for seed in low]
+        text = f" One class only in: {', '.join(collapsed)}." if collapsed else ""
+        return text + (f" Far below the other seeds, so maybe never learnt: {', '.join(fallen)}." if fallen else "")
 
 
 class LogLosses(Cells):
@@ -108,7 +109,7 @@ class TextLosses:
     def excluded(self, task: str) -> str:
         return _other_domain(task, str(self.partners[task]), self.domains)
 
-    def degenerate(self, tasks: Sequence[str], methods: Sequence[str]) -> str:
+    def mishaps(self, tasks: Sequence[str], methods: Sequence[str]) -> str:
         return ""
 
 
@@ -147,5 +148,5 @@ class Printed:
     def excluded(self, task: str) -> str:
         return ""  # the paper's partners are of the same domain (Table 6)
 
-    def degenerate(self, tasks: Sequence[str], methods: Sequence[str]) -> str:
+    def mishaps(self, tasks: Sequence[str], methods: Sequence[str]) -> str:
         return ""

@@ -132,7 +132,7 @@ def _rows(claim: Claim, cells, printed: Printed | None) -> list[Row]:
             task=name if scope == "task" else "", domain=cells.domains[name] if scope == "task" else name,
             paper_effect=theirs(scope, name),
             control_effect=_control(claim, cells, tasks), excluded=excluded.get(name, ""),
-            note=cells.degenerate(tasks, methods),
+            note=cells.mishaps(tasks, methods),
         ))  # fmt: skip
     if not judged:
         why = "No task's partner is a task of its own domain. " + " ".join(excluded.values())

@@ -7,6 +7,7 @@ set. `paired_combined` counts both.
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 from scipy import stats as _scipy
 from scipy.special import nctdtrinc
@@ -51,6 +52,24 @@ def mean_interval(values, confidence: float = 0.95) -> Interval:
     sd = float(values.std(ddof=1))
     reach = _scipy.t.ppf((1 + confidence) / 2, n - 1) * sd / np.sqrt(n)
     return Interval(mean, sd, n, mean - reach, mean + reach)
+
+
+def stragglers(scores: pd.Series) -> list:
+    """Index of the scores far below all the others: a fine-tuning that never learnt.
+
+    scores: points, of one cell's seeds. Far: more than ten points and five robust standard deviations (1.4826 times
+    the median distance from the median) below the median of the others. [] for fewer than three.
+
+    >>> stragglers(pd.Series([54.0, 30.5, 58.0])), stragglers(pd.Series([54.0, 46.0, 58.0]))
+    ([1], [])
+    """
+    found = []
+    for name in scores.index if len(scores) > 2 else ():
+        others = scores.drop(name)
+        spread = 1.4826 * (others - others.median()).abs().median()
+        if others.median() - scores[name] > max(10.0, 5 * spread):
+            found.append(name)
+    return found
 
 
 def paired_combined(

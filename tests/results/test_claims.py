@@ -243,6 +243,15 @@ def test_only_seeds_that_both_methods_have_are_paired(study, record, tmp_path):
     assert rows_of(claims(records), "dapt_beats_base", "task")["n"].item() == 3
 
 
+def test_a_seed_that_never_learnt_is_named_and_stays_in_the_mean(study, record, tmp_path):
+    study({("ag", "base"): 0.5, ("ag", "dapt"): 0.7}, seeds=4)
+    write_record(tmp_path / "records", record("ag", "dapt", 2, 0.3))
+    records = load_records(tmp_path / "records")
+    score = records.query("method == 'dapt' and seed == 2")["score"].item()
+    found = rows_of(claims(records), "dapt_beats_base", "task").iloc[0]
+    assert f"maybe never learnt: ag dapt seed 2 ({score:.1f})." in found["why"] and found["n"] == 4
+
+
 def test_degenerate_seeds_and_recipes_are_shown(study, record, tmp_path):
     study(cells(base=0.5, dapt=0.7))
     write_record(tmp_path / "records", record("ag", "base", 1, 0.5, degenerate=True))
@@ -252,6 +261,7 @@ def test_degenerate_seeds_and_recipes_are_shown(study, record, tmp_path):
     table = claims(load_records(tmp_path / "records"))
     why = rows_of(table, "dapt_beats_base", "domain").query("recipe == 'paper'").set_index("domain")["why"]
     assert "One class only in: ag base seed 1." in why["news"] and "One class only" not in why["cs"]
+    assert "never learnt" not in why["news"] + why["cs"]
     strong = table[(table["recipe"] == "strong") & (table["claim"] == "dapt_beats_base")]
     assert len(strong) == 3 and strong["paper_effect"].isna().all()
 

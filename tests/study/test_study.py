@@ -44,6 +44,17 @@ def test_no_dev_or_test_text_in_either_side_of_a_domain(open_study, domain):
         assert not holds(texts, held_texts(study))
 
 
+def test_a_domain_that_loses_many_documents_to_held_text_says_so(open_study, monkeypatch):
+    study, said = open_study(), []
+    study.log = said.append
+    study.prepare_domains(["cs"])
+    assert not [line for line in said if "left out" in line]
+    monkeypatch.setattr("helpers.study.study.MANY_LEFT_OUT", 0.0)
+    study.prepare_domains(["cs"])
+    (line,) = [line for line in said if "left out" in line]
+    assert line.startswith("cs: 2 of ") and "hold a dev or test text" in line
+
+
 def test_held_out_documents_are_not_trained_on(open_study):
     study = open_study()
     train, heldout = set(study.domain_texts("cs")), set(study.heldout("cs"))
