@@ -274,7 +274,9 @@ def _cost(records: pd.DataFrame) -> tuple[str, str] | None:
             continue
         seconds, tokens = rows["adaptation_seconds"].mean(), rows["adaptation_tokens"].mean()
         short.append(f"{method_title(method)} {_time(seconds)}")
-        said.append(f"{method_title(method)} read {tokens:,.0f} tokens in {_time(seconds)} "
+        passes = pd.to_numeric(rows["adaptation_epochs"]).mean()
+        often = f", each text {passes:,.1f} times" if np.isfinite(passes) else ""
+        said.append(f"{method_title(method)} read {tokens:,.0f} tokens{often}, in {_time(seconds)} "
                     f"({tokens / seconds:,.0f} a second)")  # fmt: skip
         if method == "dapt":
             said.append(f"the paper's DAPT, 13 billion tokens, would take {_time(PAPERS_DAPT * seconds / tokens)} at "
@@ -282,7 +284,8 @@ def _cost(records: pd.DataFrame) -> tuple[str, str] | None:
     tuned = records[(records["method"] == "base") & (records["recipe"] == "paper")]["seconds"].mean()
     if np.isfinite(tuned):
         said.append(f"one fine-tuning took {_time(tuned)}")
-    told = f"Measured in this run, where several jobs may have shared the machine: {'; '.join(said)}."
+    told = (f"Measured in this run, where several jobs may have shared the machine: {'; '.join(said)}. A longer adaptation "
+            "that repeats its text more often is another trial, and this one does not foretell it.")  # fmt: skip
     return (", ".join(short), told) if short else None
 
 

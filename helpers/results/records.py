@@ -18,7 +18,7 @@ RECIPES = ("paper", "strong", "frozen")  # the last reads a model out that is le
 _TEXT = ("task", "domain", "method", "recipe", "preset", "base_model", "metric")
 _NAME = re.compile(r"[\w.-]+")
 _ADAPTATION = (
-    "corpus", "seed", "selector", "k", "selected_words", "steps", "documents", "tokens", "bytes", "seconds",
+    "corpus", "seed", "selector", "k", "selected_words", "steps", "epochs", "documents", "tokens", "bytes", "seconds",
     "mlm_loss_before", "mlm_loss_after", "word_cover", "kl_reduction", "selection_seconds", "selection_mb",
 )  # fmt: skip
 COLUMNS = (

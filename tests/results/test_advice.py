@@ -44,7 +44,16 @@ def test_two_read_outs_that_disagree_surely_are_no_advice(study, record):
 
 
 def test_each_task_gets_every_answer_its_data_can_give(study):
-    cost = {"corpus": "reviews", "steps": 10, "documents": 9, "tokens": 1000.0, "bytes": 5, "seconds": 2.0, "seed": 0}
+    cost = {
+        "corpus": "reviews",
+        "steps": 10,
+        "documents": 9,
+        "tokens": 1000.0,
+        "bytes": 5,
+        "seconds": 2.0,
+        "seed": 0,
+        "epochs": 2.5,
+    }
     records = study({("imdb", method): 0.6 for method in ("base", "tapt", "dapt", "tfidf")}, adaptation=cost)
     overlap = pd.DataFrame(
         [("generic", "reviews", "text", 34.5, 33.0, 36.0)], columns=["a", "b", "definition", "mean", "low", "high"]
@@ -66,6 +75,7 @@ def test_each_task_gets_every_answer_its_data_can_give(study):
     )
     assert "with 100 labels +40 [none to more than were tried]" in found.loc["labels", "evidence"]
     # 13.1e9 tokens at 500 a second are 2.6e7 seconds
+    assert "each text 2.5 times" in found.loc["cost", "evidence"]
     assert "would take 303 days" in found.loc["cost", "evidence"]
     assert list(advise(records)["question"]) == ["so", "buys", "words", "cost", "sure"]
 
