@@ -285,7 +285,7 @@ def _cost(records: pd.DataFrame) -> tuple[str, str] | None:
     if np.isfinite(tuned):
         said.append(f"one fine-tuning took {_time(tuned)}")
     told = (f"Measured in this run, where several jobs may have shared the machine: {'; '.join(said)}. A longer "
-            "adaptation that repeats its text more often is another trial, and this one does not foretell it.")  # fmt: skip
+            "adaptation that repeats its text more often is another trial: this one does not foretell it.")  # fmt: skip
     return (", ".join(short), told) if short else None
 
 
