@@ -14,6 +14,18 @@ from helpers.results.stats import Comparison, paired_combined, paired_mean, stra
 from helpers.results.verdicts import UNKNOWN
 
 
+def never_learnt(records: pd.DataFrame) -> list[str]:
+    """A line for each seed that scored far below the others of its task and method, see `stats.stragglers`."""
+    lines = []
+    for (task, method), cell in records.groupby(["task", "method"], sort=False):
+        scores = cell.set_index("seed")["score"]
+        for seed in stragglers(scores):
+            others = scores.drop(seed).median()
+            lines.append(f"{task} {method} seed {seed} scored {scores[seed]:.1f}, its other seeds {others:.1f}: it may "
+                         "never have learnt; it stays in the mean")  # fmt: skip
+    return lines
+
+
 class Cells:
     """The records of one recipe, base model and preset, by task and method; comparisons are made once."""
 

@@ -18,6 +18,7 @@ from helpers.study.steps import makes
 from helpers.study.texts import Lines, Thinned, distinct_sentences, logger, shuffled_words, write_lines
 
 HELDOUT_SHARE = 0.05  # of a domain's documents, never trained on
+MANY_LEFT_OUT = 0.1  # share of a domain's documents above which their loss is said
 TRAIN, HELDOUT, TEXTS, META = "train.jsonl", "heldout.jsonl", "texts.jsonl", "meta.json"
 
 
@@ -70,6 +71,24 @@ def domain(folder: Path, text: str, held: Path, name: str, source: dict) -> None
         raise UserError(f"domain {name}: {kept} documents are too few to set some apart; give it a few hundred")
     clean.unlink()
     write_json(folder / META, meta)
+
+
+def domain_row(meta: dict) -> dict:
+    """What a domain's artifact says of itself, as a row of `Study.prepare_domains`."""
+    train = meta["train"]
+    return {"domain": meta["domain"], "documents": train["documents"], "words": train["words"],
+            "megabytes": train["bytes"] / 1e6, "heldout": meta["heldout"]["documents"],
+            "held_text_left_out": meta["held_text_left_out"], "source": meta["source"]}  # fmt: skip
+
+
+def much_left_out(meta: dict) -> str:
+    """A line where many of a domain's documents held dev or test text, else ''."""
+    if (lost := meta["held_text_left_out"]) <= MANY_LEFT_OUT * meta["read"]:
+        return ""
+    return (
+        f"{meta['domain']}: {lost:,} of {meta['read']:,} documents hold a dev or test text and are left out; "
+        "if that is a paragraph they share, take it out of the task's rows"
+    )
 
 
 @makes(version=3)

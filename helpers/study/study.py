@@ -15,7 +15,7 @@ from helpers.files import read_json, write_text
 from helpers.jobs import InProcess, JobsFailed, broken, executor
 from helpers.methods import BASELINES, METHODS, check, split_selection
 from helpers.results import load_records, record_path, write_record
-from helpers.results.stats import stragglers
+from helpers.results.cells import never_learnt
 from helpers.store import open_store
 from helpers.study import makers
 from helpers.study.opening import open_config
@@ -23,7 +23,6 @@ from helpers.study.plan import GENERIC, NothingToCompare, Plan
 from helpers.study.steps import Step, make
 from helpers.study.texts import Lines, Thinned
 
-MANY_LEFT_OUT = 0.1  # share of a domain's documents above which their loss is said
 PLACES = ("data_dir", "task_file", "domain_file")  # paths of this machine, no part of a result
 
 
@@ -131,17 +130,11 @@ class Study:
         steps = {name: self.plan.domain(name) for name in names or self.domains}
         self.make(steps.values())
         rows = []
-        for name, step in steps.items():
+        for step in steps.values():
             meta = read_json(self.folder(step) / makers.META)
-            if meta["held_text_left_out"] > MANY_LEFT_OUT * meta["read"]:
-                lost = f"{meta['held_text_left_out']:,} of {meta['read']:,} documents"
-                self.log(f"{name}: {lost} hold a dev or test text and are left out; if that is a paragraph they share, "
-                         "take it out of the task's rows")  # fmt: skip
-            rows.append({
-                "domain": name, "documents": meta["train"]["documents"], "words": meta["train"]["words"],
-                "megabytes": meta["train"]["bytes"] / 1e6, "heldout": meta["heldout"]["documents"],
-                "held_text_left_out": meta["held_text_left_out"], "source": meta["source"],
-            })  # fmt: skip
+            if line := makers.much_left_out(meta):
+                self.log(line)
+            rows.append(makers.domain_row(meta))
         return pd.DataFrame(rows).set_index("domain")
 
     # Measurements on texts -----------------------------------------------------------------------------
@@ -287,12 +280,8 @@ class Study:
             if step.folder(self.store)
         ]
         records = self._records(paths)
-        for (task, method), cell in records.groupby(["task", "method"], sort=False):
-            scores = cell.set_index("seed")["score"]
-            for seed in stragglers(scores):
-                others = scores.drop(seed).median()
-                self.log(f"{task} {method} seed {seed} scored {scores[seed]:.1f}, its other seeds {others:.1f}: it may "
-                         "never have learnt; it stays in the mean")  # fmt: skip
+        for line in never_learnt(records):
+            self.log(line)
         if failure:
             raise failure
         return records

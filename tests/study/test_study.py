@@ -49,7 +49,7 @@ def test_a_domain_that_loses_many_documents_to_held_text_says_so(open_study, mon
     study.log = said.append
     study.prepare_domains(["cs"])
     assert not [line for line in said if "left out" in line]
-    monkeypatch.setattr("helpers.study.study.MANY_LEFT_OUT", 0.0)
+    monkeypatch.setattr("helpers.study.makers.MANY_LEFT_OUT", 0.0)
     study.prepare_domains(["cs"])
     (line,) = [line for line in said if "left out" in line]
     assert line.startswith("cs: 2 of ") and "hold a dev or test text" in line
