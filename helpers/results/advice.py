@@ -53,15 +53,16 @@ def advise(
     """
     rows = []
     for task, part in records.groupby("task", sort=False):
-        gains = _gains(part)
+        cells = _cells(part)
+        gains, words = _gains(cells), _against_words(cells)
         if not gains:
             continue
-        outcome, method = _outcome(part, gains, least, alpha)
+        outcome, method = _outcome(cells, gains, words, least, alpha)
         domain = part["domain"].iloc[0]
         answers = {
-            "so": _so(part, outcome, method, gains, least),
+            "so": _so(words, outcome, method, gains, least),
             "buys": _buys(gains),
-            "words": _words(part),
+            "words": _words(words),
             "labels": _labels(worth, task, method or _largest(gains)),
             "distance": _distance(overlap, losses, wording, domain),
             "cost": _cost(part),
@@ -73,8 +74,9 @@ def advise(
 
 def outcome_of(task_records: pd.DataFrame, *, least: float = 1.0, alpha: float = 0.05) -> tuple[str, str]:
     """(outcome of OUTCOMES, method it names or '') for the records of one task; ('untold', '') without a comparison."""
-    gains = _gains(task_records)
-    return _outcome(task_records, gains, least, alpha) if gains else ("untold", "")
+    cells = _cells(task_records)
+    gains = _gains(cells)
+    return _outcome(cells, gains, _against_words(cells), least, alpha) if gains else ("untold", "")
 
 
 # The comparisons ------------------------------------------------------------------------------------------
@@ -104,10 +106,10 @@ def _cells(records: pd.DataFrame) -> dict[str, Cells]:
     }
 
 
-def _gains(records: pd.DataFrame) -> dict[tuple[str, str], Comparison]:
+def _gains(by_recipe: dict[str, Cells]) -> dict[tuple[str, str], Comparison]:
     """(recipe, method) -> gain over the base, of every adaptation to own text with two seeds at least."""
     found = {}
-    for recipe, cells in _cells(records).items():
+    for recipe, cells in by_recipe.items():
         for task, method in sorted(cells.cells, key=lambda key: (not _kind(key[1]), key[1])):
             if _kind(method) and (task, "base") in cells.cells:
                 compared = cells.compare(task, method, "base", CLAIMS["dapt_beats_base"])
@@ -116,10 +118,10 @@ def _gains(records: pd.DataFrame) -> dict[tuple[str, str], Comparison]:
     return found
 
 
-def _against_words(records: pd.DataFrame) -> dict[str, tuple[str, Comparison]]:
+def _against_words(by_recipe: dict[str, Cells]) -> dict[str, tuple[str, Comparison]]:
     """recipe -> its best model and how far TF-IDF, on the same labels and test rows, lies above it."""
     found = {}
-    for recipe, cells in _cells(records).items():
+    for recipe, cells in by_recipe.items():
         models = {method: cell for (_, method), cell in cells.cells.items() if method == "base" or _kind(method)}
         words = next((cell for (_, method), cell in cells.cells.items() if method == "tfidf"), None)
         if words is None or not models:
@@ -137,8 +139,7 @@ def _against_words(records: pd.DataFrame) -> dict[str, tuple[str, Comparison]]:
     return found
 
 
-def _outcome(records: pd.DataFrame, gains: dict, least: float, alpha: float) -> tuple[str, str]:
-    words = _against_words(records)
+def _outcome(by_recipe: dict[str, Cells], gains: dict, words: dict, least: float, alpha: float) -> tuple[str, str]:
     if words and all(found.low > 0 for _, found in words.values()):
         return "words", ""
     sure = holm([found.p for found in gains.values()]) < alpha
@@ -149,7 +150,7 @@ def _outcome(records: pd.DataFrame, gains: dict, least: float, alpha: float) -> 
     helps = [key for key in ups if key[1] not in downs]
     if helps:
         recipe, best = max(helps, key=lambda key: gains[key].effect)
-        cells = _cells(records)[recipe]
+        cells = by_recipe[recipe]
         task = next(iter(cells.domains))
         for method in sorted({method for _, method in helps}, key=_price):
             if method == best:
@@ -180,10 +181,10 @@ def _largest(gains: dict) -> str:
     return max(gains, key=lambda key: gains[key].effect)[1]
 
 
-def _so(records, outcome: str, method: str, gains: dict, least: float) -> tuple[str, str]:
+def _so(words: dict, outcome: str, method: str, gains: dict, least: float) -> tuple[str, str]:
     if outcome == "words":
         gaps = [f"{RECIPES[recipe]}: {_said(found)} points above {method_title(best)}, the best model"
-                for recipe, (best, found) in _against_words(records).items()]  # fmt: skip
+                for recipe, (best, found) in words.items()]  # fmt: skip
         why = (f"TF-IDF on the same labels lies above every model here ({'; '.join(gaps)}). First find a base that "
                "reads this text better than counting does.")  # fmt: skip
     elif outcome in ("none", "untold"):
@@ -214,8 +215,7 @@ def _buys(gains: dict) -> tuple[str, str]:
             f"Change of F1 from the base, points with 95 % intervals. {'; '.join(parts)}.")  # fmt: skip
 
 
-def _words(records: pd.DataFrame) -> tuple[str, str] | None:
-    found = _against_words(records)
+def _words(found: dict) -> tuple[str, str] | None:
     if not found:
         return None
     above = all(one.low > 0 for _, one in found.values())
