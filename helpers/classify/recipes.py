@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+from helpers.encoder.optim import warmed_linear
+
 BIG_TASK = 5000  # the authors' presets change above 5K training examples
 
 
@@ -46,10 +48,7 @@ class Recipe:
         """Share of the peak learning rate at `update`, 0 .. updates - 1; in 0 .. 1."""
         if self.schedule == "constant":
             return 1.0
-        warm = self.warmup * updates
-        if update + 1 < warm:
-            return (update + 1) / warm
-        return min(1.0, (updates - update) / max(updates - warm, 1))
+        return warmed_linear(update, updates, warm=self.warmup * updates)
 
 
 PAPER = Recipe("paper")

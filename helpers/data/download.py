@@ -54,10 +54,15 @@ _REFUSED = (urllib.error.URLError, http.client.HTTPException, OSError)
 
 @dataclass(frozen=True)
 class Source:
-    """A place to fetch from: its title and, per split, the addresses tried one after the other."""
+    """A place to fetch from: its title and, per split, the addresses tried one after the other.
+
+    hub: the data set on the Hugging Face hub that the addresses are files of. pinned: its text must have the hashes
+    in CONTENT.
+    """
 
     title: str
     addresses: dict[str, tuple[str, ...]]
+    hub: str = ""
     pinned: bool = False
 
 
@@ -67,12 +72,12 @@ def places(task: str) -> list[Source]:
     if task in _SCIBERT:
         base = _base("DSP_SCIBERT_URL", "https://raw.githubusercontent.com/allenai/scibert/master")
         folder = f"{base}/data/text_classification/{_SCIBERT[task]}"
-        found.append(Source("allenai/scibert", {name: (f"{folder}/{name}.txt",) for name in sources.SPLITS}, True))
+        files = {part: (f"{folder}/{part}.txt",) for part in sources.SPLITS}
+        found.append(Source("allenai/scibert", files, pinned=True))
     name = _ELSEWHERE.get(task, task)
     if task != "rct-sample":  # the hub has none
-        base = f"{_base('HF_ENDPOINT', 'https://huggingface.co')}/datasets/zapsdcn/{name}/resolve/main"
-        files = {part: (f"{base}/{name}_{part}.jsonl", f"{base}/{part}.jsonl") for part in sources.SPLITS}
-        found.append(Source("hub zapsdcn", files))
+        files = {part: (f"{name}_{part}.jsonl", f"{part}.jsonl") for part in sources.SPLITS}
+        found.append(Source("hub zapsdcn", files, hub=f"zapsdcn/{name}"))
     base = _base("DSP_BUCKET_URL", "https://allennlp.s3-us-west-2.amazonaws.com/dont_stop_pretraining/data")
     found.append(Source("authors' bucket", {part: (f"{base}/{name}/{part}.jsonl",) for part in sources.SPLITS}))
     return found
@@ -127,7 +132,7 @@ def _fetch(spec: TaskSpec, source: Source, folder: Path) -> None:
     manifest: dict = {"task": spec.name, "source": source.title, "files": {}}
     frames: dict[str, pd.DataFrame] = {}
     for split in sources.SPLITS[:1] if spec.evaluation else sources.SPLITS:
-        address, raw = _first_of(source.addresses[split])
+        address, raw = _first_of(source, split)
         path = folder / f"{split}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(raw)
@@ -166,29 +171,57 @@ def _check_rows(spec: TaskSpec, split: str, frame: pd.DataFrame) -> None:
         raise _Refused(f"{split} has {len(frame)} rows, the paper {expected}")
 
 
-def _first_of(addresses: tuple[str, ...]) -> tuple[str, bytes]:
-    for place, address in enumerate(addresses):
+def _first_of(source: Source, split: str) -> tuple[str, bytes]:
+    for address in (addresses := source.addresses[split]):
         try:
-            return address, _read(address)
+            return address, _from_hub(source.hub, address) if source.hub else _read(address)
         except _Refused:
-            if place == len(addresses) - 1:
+            if address == addresses[-1]:
                 raise
     raise AssertionError("no address")
 
 
+def _from_hub(data_set: str, file: str) -> bytes:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    endpoint = _base("HF_ENDPOINT", "https://huggingface.co")
+    host = _host(endpoint)
+    how = {"repo_type": "dataset", "endpoint": endpoint, "etag_timeout": _patience()}
+    try:
+        with tempfile.TemporaryDirectory() as folder:  # what is kept is the task as it was read, with its hash
+            return Path(hf_hub_download(data_set, file, cache_dir=folder, **how)).read_bytes()
+    except LocalEntryNotFoundError as error:  # how the library says that it could not ask
+        _silent_hosts.add(host)
+        raise _Refused(f"{host} does not answer ({type(error.__cause__).__name__})") from None
+    except HfHubHTTPError as error:
+        raise _Refused(f"{host} answers {error.response.status_code}") from None
+    except Exception as error:  # the library lets its HTTP client's own through
+        raise _Refused(f"{host} does not answer as a hub does ({type(error).__name__})") from None
+
+
 def _read(address: str) -> bytes:
-    host = urllib.parse.urlsplit(address).netloc
-    if host in _silent_hosts:
-        raise _Refused(f"{host} does not answer")
+    host = _host(address)
     try:
         request = urllib.request.Request(address, headers={"User-Agent": "dont-stop-pretraining"})
-        with urllib.request.urlopen(request, timeout=float(os.environ.get("DSP_TIMEOUT", "6"))) as answer:
+        with urllib.request.urlopen(request, timeout=_patience()) as answer:
             return answer.read()
     except urllib.error.HTTPError as error:
         raise _Refused(f"{host} answers {error.code}") from None
     except _REFUSED as error:
         _silent_hosts.add(host)
         raise _Refused(f"{host} does not answer ({getattr(error, 'reason', error)})") from None
+
+
+def _host(address: str) -> str:
+    host = urllib.parse.urlsplit(address).netloc
+    if host in _silent_hosts:
+        raise _Refused(f"{host} does not answer")
+    return host
+
+
+def _patience() -> float:
+    return float(os.environ.get("DSP_TIMEOUT", "6"))
 
 
 def _base(variable: str, standard: str) -> str:

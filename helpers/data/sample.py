@@ -52,6 +52,7 @@ _SIZES = {"arxiv_cs": (1000, 300, 500), "bbc": (1000, 200, 500), "imdb_sample": 
           "rotten_tomatoes": (6530, 1000, 1000)}  # fmt: skip
 _ABSTRACTS_HELD = 660
 
+
 def sample_root() -> Path:
     """Where in the user's cache the sample lies or will lie."""
     return cache_dir() / "data" / f"sample-{VERSION}"

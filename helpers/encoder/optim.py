@@ -1,6 +1,11 @@
-"""The optimiser of every training here: AdamW with decoupled decay."""
+"""The optimiser of every training here, AdamW with decoupled decay, and its learning rate."""
 
-import torch
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 
 def adamw(model: torch.nn.Module, recipe) -> torch.optim.Optimizer:
@@ -8,6 +13,8 @@ def adamw(model: torch.nn.Module, recipe) -> torch.optim.Optimizer:
 
     recipe: anything with learning_rate, weight_decay, adam_betas and adam_epsilon. Paper: Tables 13 and 14.
     """
+    import torch
+
     trained = [p for p in model.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": recipe.weight_decay},
@@ -16,3 +23,16 @@ def adamw(model: torch.nn.Module, recipe) -> torch.optim.Optimizer:
     return torch.optim.AdamW(
         groups, lr=recipe.learning_rate, betas=tuple(recipe.adam_betas), eps=recipe.adam_epsilon, fused=True
     )
+
+
+def warmed_linear(update: int, updates: int, warm: float, peak: float = 1.0) -> float:
+    """Learning rate at `update`, 0 .. updates - 1: up to `peak` over the first `warm` updates, then down towards 0.
+
+    >>> [warmed_linear(update, 6, warm=2, peak=1.0) for update in range(6)]
+    [0.5, 1.0, 1.0, 0.75, 0.5, 0.25]
+    """
+    if update + 1 <= warm:
+        return peak * (update + 1) / warm
+    if update < warm:  # where `warm` is no whole number
+        return peak
+    return peak * (updates - update) / max(1, updates - warm)

@@ -3,6 +3,7 @@
 import math
 from dataclasses import asdict, dataclass, replace
 
+from helpers.encoder.optim import warmed_linear
 from helpers.errors import UserError
 
 
@@ -74,10 +75,7 @@ class Recipe:
 
     def learning_rate_at(self, step: int, steps: int) -> float:
         """Learning rate of update `step` (0 .. steps-1): linear warm-up, then linear decay to 0."""
-        warm = max(1, round(self.warmup * steps))
-        if step < warm:
-            return self.learning_rate * (step + 1) / warm
-        return self.learning_rate * (steps - step) / max(1, steps - warm)
+        return warmed_linear(step, steps, warm=max(1, round(self.warmup * steps)), peak=self.learning_rate)
 
     def as_dict(self) -> dict:
         """The recipe as JSON-ready values: what a stored checkpoint is keyed by."""

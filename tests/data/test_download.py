@@ -1,5 +1,6 @@
 """Hub, repository and bucket, played by a server on this machine."""
 
+import hashlib
 import json
 import socket
 import threading
@@ -28,13 +29,20 @@ def server(monkeypatch):
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
+        def do_HEAD(self):
             asked.append(self.path)
             body = files.get(self.path)
             self.send_response(200 if body is not None else 404)
             self.send_header("Content-Length", str(len(body or b"")))
+            if body is None:
+                self.send_header("X-Error-Code", "EntryNotFound")  # as the hub says it
+            self.send_header("ETag", f'"{hashlib.sha256(body or b"").hexdigest()}"')
+            self.send_header("X-Repo-Commit", 40 * "0")
             self.end_headers()
-            self.wfile.write(body or b"")
+            return body or b""
+
+        def do_GET(self):
+            self.wfile.write(self.do_HEAD())
 
         def log_message(self, *arguments):
             pass
@@ -134,6 +142,16 @@ def test_a_silent_host_is_asked_once(server, monkeypatch):
                 load_task(name)
         listener.setblocking(False)
         assert len(list(waiting(listener))) == 1  # of three tasks, each with two or three places on this host
+
+
+def test_a_hub_that_hangs_up_is_one_place_that_refused(server, monkeypatch):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        threading.Thread(target=lambda: [listener.accept()[0].close() for _ in range(8)], daemon=True).start()
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        serve(server, "/bucket/hyperpartisan_news/{}.jsonl", HYPERPARTISAN)
+        assert len(load_task("hyperpartisan_news").test) == 65
 
 
 def test_downloads_can_be_switched_off(server, monkeypatch):
