@@ -22,9 +22,9 @@ __version__ = "0.1.0"
 
 _HOME = {
     "overlap_matrix": "overlap", "typical_words": "overlap", "load_task": "data", "load_domain": "data",
-    "adapt": "pretrain", "DAPT": "pretrain", "TAPT": "pretrain", "masked_lm_loss": "pretrain", "fine_tune": "classify",
-    "predict": "classify", "select_text": "select", "load_records": "results", "claims": "results",
-    "advise": "results", "Study": "study",
+    "fill_mask": "encoder.blanks", "adapt": "pretrain", "DAPT": "pretrain", "TAPT": "pretrain",
+    "masked_lm_loss": "pretrain", "fine_tune": "classify", "predict": "classify", "select_text": "select",
+    "load_records": "results", "claims": "results", "advise": "results", "Study": "study",
 }  # fmt: skip
 __all__ = sorted(_HOME)
 

@@ -9,6 +9,7 @@ from helpers.figures.domains import (
     typical_words_bars,
 )
 from helpers.figures.label_curve import label_curve
+from helpers.figures.predictions import confusion_matrices
 from helpers.figures.save import save_figure
 from helpers.figures.scores import (
     claims_plot,
@@ -22,8 +23,8 @@ from helpers.figures.selection import cost_scatter, selection_curve, similarity_
 from helpers.figures.style import DOMAIN_COLOURS, METHOD_COLOURS, STYLE
 
 __all__ = [
-    "DOMAIN_COLOURS", "METHOD_COLOURS", "STYLE", "claims_plot", "cost_scatter", "gain_vs_loss_change",
-    "gain_vs_overlap", "label_curve", "leak_bars", "leak_scores", "loss_curves", "loss_matrix_heatmap", "method_scores",
-    "overlap_heatmap", "save_figure", "seed_spread", "selection_curve", "similarity_histogram", "text_map",
-    "transfer_dumbbell", "typical_words_bars",
+    "DOMAIN_COLOURS", "METHOD_COLOURS", "STYLE", "claims_plot", "confusion_matrices", "cost_scatter",
+    "gain_vs_loss_change", "gain_vs_overlap", "label_curve", "leak_bars", "leak_scores", "loss_curves",
+    "loss_matrix_heatmap", "method_scores", "overlap_heatmap", "save_figure", "seed_spread", "selection_curve",
+    "similarity_histogram", "text_map", "transfer_dumbbell", "typical_words_bars",
 ]  # fmt: skip

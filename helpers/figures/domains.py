@@ -13,6 +13,7 @@ from helpers.figures.style import (
     domain_title,
     finish,
     new_axes,
+    new_grid,
     styled,
 )
 
@@ -46,23 +47,30 @@ def overlap_heatmap(table: pd.DataFrame, definition: str = "text", ax=None, pres
 
 
 @styled
-def typical_words_bars(table: pd.DataFrame, names=("a", "b"), ax=None, preset: str | None = None):
-    """Words that tell two domains apart, as bars of their log-odds in standard errors.
+def typical_words_bars(table: pd.DataFrame, other: str = "generic", axes=None, preset: str | None = None):
+    """Words that tell each domain from another text, as bars of their log-odds in standard errors, a panel a domain.
 
-    table: `helpers.overlap.typical_words`. names: what to call sides a and b. Returns the Axes.
+    table: `helpers.overlap.typical_words` of each domain (side a) and `other` (side b), with a column `domain`.
+    Returns the Axes [domains].
     """
-    rows = table.sort_values("z", ignore_index=True)
-    ax = new_axes(ax, (5.5, 0.8 + 0.19 * len(rows)))
-    sides = dict(zip("ab", names, strict=True))
-    colours = [colour_of(sides[side], DOMAIN_COLOURS, names) for side in rows["side"]]
-    ax.barh(np.arange(len(rows)), rows["z"], color=colours, height=0.75)
-    ax.set_yticks(np.arange(len(rows)), rows["word"])
-    ax.set_ylim(-0.6, len(rows) - 0.4)
-    ax.grid(axis="y", visible=False)
-    ax.set_xlabel(f"{domain_title(names[1])}  ←  log-odds in standard errors  →  {domain_title(names[0])}")
-    ax.set_title(f"Words typical of {domain_title(names[0])} and of {domain_title(names[1])}")
-    finish(ax, table, preset=preset)
-    return ax
+    domains = list(dict.fromkeys(table["domain"]))
+    panels = {name: rows.sort_values("z", ignore_index=True) for name, rows in table.groupby("domain")}
+    if axes is None:
+        height = 1.0 + 0.19 * max(map(len, panels.values()))
+        axes = new_grid(1, len(domains), (0.4 + 2.6 * len(domains), height))[0]
+    axes = np.ravel(np.asarray(axes, dtype=object))
+    for ax, name in zip(axes, domains, strict=True):
+        rows = panels[name]
+        sides = {"a": name, "b": other}
+        colours = [colour_of(sides[side], DOMAIN_COLOURS, domains) for side in rows["side"]]
+        ax.barh(np.arange(len(rows)), rows["z"], color=colours, height=0.75)
+        ax.set_yticks(np.arange(len(rows)), rows["word"])
+        ax.set_ylim(-0.6, len(rows) - 0.4)
+        ax.grid(axis="y", visible=False)
+        ax.set_xlabel("log-odds (standard errors)")
+        ax.set_title(f"{domain_title(other)} ← → {domain_title(name)}")
+    finish(axes[0], table, "words that stand more often in the domain to the right", preset)
+    return axes
 
 
 @styled

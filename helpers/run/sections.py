@@ -42,7 +42,7 @@ SECTIONS = (
         "01_overlap", ("overlap",),
         (Figure("overlap", "Vocabulary that two domains share", "overlap"),
          Figure("overlap_script_definition", "The same under the official script's definition"),
-         Figure("overlap_typical_words", "Words that tell a domain apart")),
+         Figure("overlap_typical_words", "Words that tell each domain from general text")),
     ),
     Section(
         "Does adapting to a domain lower its masked-LM loss?", "section 3.2, Tables 1 and 12",
@@ -63,7 +63,8 @@ SECTIONS = (
         "Task-adaptive pretraining", "section 4, Table 5",
         "Further pretraining on the task's own unlabelled text (TAPT), alone and after DAPT.",
         "03_tapt", ("tapt",),
-        (Figure("tapt_scores", "Scores with TAPT, DAPT and both", "tapt"),),
+        (Figure("tapt_scores", "Scores with TAPT, DAPT and both", "tapt"),
+         Figure("tapt_confusion", "Where the test rows of each label go, before and after TAPT")),
     ),
     Section(
         "How many labels is an adaptation worth?", "not in the paper",

@@ -234,11 +234,24 @@ def test_cost_scatter_places_every_method_at_its_cost(scores, texts):
 
 
 def test_typical_words_point_to_their_sides():
-    table = pd.DataFrame({"side": ["a", "b"], "word": ["cell", "film"], "z": [4.0, -5.0]})
-    ax = figures.typical_words_bars(table, ("biomed", "reviews"))
-    bars = {label.get_text(): bar for label, bar in zip(ax.get_yticklabels(), ax.patches, strict=True)}
+    table = pd.DataFrame({"domain": ["biomed", "biomed", "cs"], "side": ["a", "b", "a"],
+                          "word": ["cell", "film", "graph"], "z": [4.0, -5.0, 3.0]})  # fmt: skip
+    biomed, cs = figures.typical_words_bars(table, "reviews")
+    bars = {label.get_text(): bar for label, bar in zip(biomed.get_yticklabels(), biomed.patches, strict=True)}
     assert bars["cell"].get_width() == 4.0 and to_hex(bars["cell"].get_facecolor()) == DOMAIN_COLOURS["biomed"]
     assert bars["film"].get_width() == -5.0 and to_hex(bars["film"].get_facecolor()) == DOMAIN_COLOURS["reviews"]
+    assert [label.get_text() for label in cs.get_yticklabels()] == ["graph"]
+
+
+def test_confusion_matrices_share_labels_and_print_whole_percents():
+    names = pd.Index(["no", "yes"])
+    tables = {"base": pd.DataFrame([[75.0, 25.0], [np.nan, np.nan]], names, names),
+              "tapt": pd.DataFrame([[100.0, 0.0], [40.0, 60.0]], names, names)}  # fmt: skip
+    left, right = figures.confusion_matrices(tables, "task")
+    assert [text.get_text() for text in left.texts] == ["75", "25"]  # no test text of label 'yes' there
+    assert [text.get_text() for text in right.texts] == ["100", "0", "40", "60"]
+    assert left.get_title(loc="left") == "task · base" and right.get_title(loc="left") == "task · TAPT"
+    assert [label.get_text() for label in left.get_xticklabels()] == ["no", "yes"]
 
 
 def test_names_of_close_points_do_not_cover_each_other():
