@@ -1,16 +1,14 @@
 """Fine-tuning a grid beside Hugging Face Trainer runs one after another.
 
-    python -m benchmarks.classify --json FILE [--size small] [--data-dir ROOT]
+    python -m benchmarks.classify --json FILE [--size small]
 
 Same checkpoint, rows, epochs, batch, learning rate and optimiser, dev scored after every epoch and the best
 epoch tested, on both sides. Ours: jobs on an executor that divides the cores. Peer: Trainer as it comes, with
-all cores and dynamic padding. ROOT (or $DSP_DATA) holds the tasks; without one they are generated, and
+all cores and dynamic padding. The data root that $DSP_DATA names holds the tasks; without one they are generated, and
 without a bundled `mini` the model has its shape and random weights.
 """
 
-import argparse
 import os
-import sys
 import tempfile
 from dataclasses import dataclass, replace
 from functools import partial
@@ -147,9 +145,4 @@ def _run(found: dict, side: str, work) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--data-dir")
-    options, sys.argv[1:] = parser.parse_known_args()
-    if options.data_dir:
-        os.environ["DSP_DATA"] = str(Path(options.data_dir).resolve())
     main(cases, __doc__.splitlines()[0])

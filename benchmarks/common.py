@@ -1,12 +1,16 @@
 """Two ways of doing one thing, timed in turn in one process on the same inputs."""
 
-import argparse
 import json
-import os
 from collections.abc import Callable, Iterable
+from enum import StrEnum
 from pathlib import Path
 from statistics import median
 from time import perf_counter
+from typing import Annotated
+
+import typer
+
+from helpers import files
 
 
 def side_by_side(ours: Callable[[], object], peer: Callable[[], object], repeats: int = 3) -> tuple[float, float]:
@@ -28,19 +32,29 @@ def row(case: str, unit: str, ours: float, peer: float, peer_name: str, more_is_
     return dict(case=case, unit=unit, ours=ours, peer=peer, peer_name=peer_name, ratio=ratio)
 
 
+class Size(StrEnum):
+    """How much is timed."""
+
+    small = "small"
+    full = "full"
+
+
 def main(cases: Callable[[str], Iterable[dict]], description: str) -> None:
     """Run `cases(size)`, print each row as it comes and write all of them where --json says."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--json", type=Path, help="file to write the rows to")
-    parser.add_argument("--size", choices=("small", "full"), default="full", help="small: seconds, to see it work")
-    arguments = parser.parse_args()
-    rows = []
-    print(f"{'case':<58} {'unit':<12} {'ours':>11} {'peer':>11} {'ratio':>7}  peer", flush=True)
-    for found in cases(arguments.size):
-        rows.append(found)
-        line = "{case:<58} {unit:<12} {ours:>11.4g} {peer:>11.4g} {ratio:>7.2f}  {peer_name}"
-        print(line.format(**found), flush=True)
-    if arguments.json:
-        aside = arguments.json.with_name(arguments.json.name + f".{os.getpid()}")
-        aside.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-        os.replace(aside, arguments.json)
+
+    def command(
+        json_file: Annotated[Path | None, typer.Option("--json", help="File to write the rows to.")] = None,
+        size: Annotated[Size, typer.Option(help="small: seconds, to see it work.")] = Size.full,
+    ) -> None:
+        rows = []
+        print(f"{'case':<58} {'unit':<12} {'ours':>11} {'peer':>11} {'ratio':>7}  peer", flush=True)
+        for found in cases(size.value):
+            rows.append(found)
+            line = "{case:<58} {unit:<12} {ours:>11.4g} {peer:>11.4g} {ratio:>7.2f}  {peer_name}"
+            print(line.format(**found), flush=True)
+        if json_file:
+            files.write_text(json_file, json.dumps(rows, indent=1) + "\n")
+
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command(help=description)(command)
+    app()

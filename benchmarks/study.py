@@ -4,9 +4,7 @@ Six notebooks that only wait, so that nothing but the running of notebooks is me
 second one with nothing changed. Ours and the peer take turns on the same files.
 """
 
-import argparse
 import io
-import json
 import statistics
 import subprocess
 import sys
@@ -16,6 +14,7 @@ from pathlib import Path
 
 import nbformat
 
+from benchmarks.common import main, row
 from helpers.run import run_notebooks
 
 NAMES = ("01_one", "02_two", "03_three", "04_four", "05_five", "06_six")
@@ -50,35 +49,24 @@ def papermill_loop(folder: Path, output: Path) -> float:
     return time.perf_counter() - start
 
 
-def main() -> None:
-    """Measure, print a table, write the rows."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", type=Path, help="file for the rows")
-    parser.add_argument("--repeats", type=int, default=3)
-    options = parser.parse_args()
+def cases(size: str):
+    """The first run, and a second with nothing changed, beside the loop; medians over turns after one that warms up."""
     seconds: dict[str, list[float]] = {"first": [], "second": [], "papermill": []}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "notebooks"
         folder.mkdir()
         write_notebooks(folder)
-        for turn in range(options.repeats + 1):
+        for turn in range(2 if size == "small" else 4):
             output = Path(scratch) / f"ours-{turn}"
             measured = {"first": ours(folder, output), "second": ours(folder, output)}
             measured["papermill"] = papermill_loop(folder, Path(scratch) / f"papermill-{turn}")
             for name, value in measured.items():
-                if turn:  # the first turn warms up
+                if turn:
                     seconds[name].append(value)
     median = {name: statistics.median(values) for name, values in seconds.items()}
-    rows = [
-        {"case": case, "unit": "seconds", "ours": median[name], "peer": median["papermill"],
-         "peer_name": "papermill in a loop", "ratio": median["papermill"] / median[name]}
-        for case, name in (("six notebooks, first run", "first"), ("six notebooks, nothing changed", "second"))
-    ]  # fmt: skip
-    for row in rows:
-        print("{case:<32} ours {ours:6.2f} s   {peer_name} {peer:6.2f} s   ratio {ratio:.2f}".format(**row))
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
+    for case, name in (("six notebooks, first run", "first"), ("six notebooks, nothing changed", "second")):
+        yield row(case, "s", median[name], median["papermill"], "papermill in a loop")
 
 
 if __name__ == "__main__":
-    main()
+    main(cases, __doc__.splitlines()[0])

@@ -10,7 +10,8 @@ ends below `least` points. Else the run cannot tell.
 import numpy as np
 import pandas as pd
 
-from helpers.methods import CLAIMS, method_title, split_selection
+from helpers.config import make_config
+from helpers.methods import method_title, split_selection
 from helpers.results.cells import Cells
 from helpers.results.stats import Comparison, holm, paired_combined
 
@@ -26,7 +27,6 @@ OUTCOMES = {
     "curated": "adapt to the task's unlabelled text (Curated-TAPT)",
 }  # fmt: skip
 RECIPES = {"paper": "fine-tuned", "strong": "fine-tuned, stronger recipe", "frozen": "frozen read-out"}
-PAPERS_DAPT = 12_500 * 2048 * 512  # tokens: updates, sequences, length (Paper: section 3.2, appendix B)
 
 
 def advise(
@@ -108,14 +108,10 @@ def _cells(records: pd.DataFrame) -> dict[str, Cells]:
 
 def _gains(by_recipe: dict[str, Cells]) -> dict[tuple[str, str], Comparison]:
     """(recipe, method) -> gain over the base, of every adaptation to own text with two seeds at least."""
-    found = {}
-    for recipe, cells in by_recipe.items():
-        for task, method in sorted(cells.cells, key=lambda key: (not _kind(key[1]), key[1])):
-            if _kind(method) and (task, "base") in cells.cells:
-                compared = cells.compare(task, method, "base", CLAIMS["dapt_beats_base"])
-                if np.isfinite(compared.p):
-                    found[recipe, method] = compared
-    return found
+    gains = {
+        (recipe, method): found for recipe, cells in by_recipe.items() for (_, method), found in cells.gains().items()
+    }
+    return {key: found for key, found in sorted(gains.items()) if _kind(key[1]) and np.isfinite(found.p)}
 
 
 def _against_words(by_recipe: dict[str, Cells]) -> dict[str, tuple[str, Comparison]]:
@@ -156,7 +152,7 @@ def _outcome(by_recipe: dict[str, Cells], gains: dict, words: dict, least: float
             if method == best:
                 break
             if (task, method) in cells.cells:
-                ahead = cells.compare(task, best, method, CLAIMS["dapt_beats_base"])
+                ahead = cells.compare(task, best, method)
                 if not (ahead.effect > 0 and ahead.p < alpha):
                     break
         return _kind(method), method
@@ -279,8 +275,10 @@ def _cost(records: pd.DataFrame) -> tuple[str, str] | None:
         said.append(f"{method_title(method)} read {tokens:,.0f} tokens{often}, in {_time(seconds)} "
                     f"({tokens / seconds:,.0f} a second)")  # fmt: skip
         if method == "dapt":
-            said.append(f"the paper's DAPT, 13 billion tokens, would take {_time(PAPERS_DAPT * seconds / tokens)} at "
-                        "that rate with this base")  # fmt: skip
+            paper = make_config("paper")
+            whole = paper.dapt_steps * paper.dapt_batch * paper.max_length
+            said.append(f"the paper's DAPT, {whole / 1e9:.0f} billion tokens, would take "
+                        f"{_time(whole * seconds / tokens)} at that rate with this base")  # fmt: skip
     tuned = records[(records["method"] == "base") & (records["recipe"] == "paper")]["seconds"].mean()
     if np.isfinite(tuned):
         said.append(f"one fine-tuning took {_time(tuned)}")

@@ -9,9 +9,7 @@ of a task itself is used in the last two: it is left out.
 import numpy as np
 import pandas as pd
 
-from helpers.methods import BASELINES, CLAIMS
 from helpers.results.cells import Cells
-from helpers.results.stats import Comparison
 
 PREDICTORS = {
     "frozen": "frozen read-out of the same model", "others": "mean gain on the other tasks",
@@ -31,7 +29,8 @@ def calibration(records: pd.DataFrame, task_losses: pd.DataFrame | None = None) 
     >>> calibration(load_records(tmp / "no run yet")).empty
     True
     """
-    tuned, frozen = (_gains(records[records["recipe"] == recipe]) for recipe in ("paper", "frozen"))
+    by_recipe = (records[records["recipe"] == recipe] for recipe in ("paper", "frozen"))
+    tuned, frozen = (Cells(rows, {}, 1000, 0).gains() if len(rows) else {} for rows in by_recipe)
     falls = _falls(task_losses) if task_losses is not None else {}
     rows = []
     for (task, method), found in tuned.items():
@@ -72,17 +71,6 @@ def hit_rates(calibration: pd.DataFrame) -> pd.DataFrame:
             "wrong": "; ".join(f"{row.task} {row.method}" for row in missed.itertuples()),
         })  # fmt: skip
     return pd.DataFrame(rows, columns=["predictor", "pairs", "right_sign", "error", "error_of_zero", "wrong"])
-
-
-def _gains(records: pd.DataFrame) -> dict[tuple[str, str], Comparison]:
-    """(task, method) -> gain over the base."""
-    if not len(records):
-        return {}
-    cells, found = Cells(records, {}, 1000, 0), {}
-    for task, method in cells.cells:
-        if method not in (*BASELINES, "base") and (task, "base") in cells.cells:
-            found[task, method] = cells.compare(task, method, "base", CLAIMS["dapt_beats_base"])
-    return found
 
 
 def _falls(losses: pd.DataFrame) -> dict[tuple[str, str], float]:

@@ -8,7 +8,7 @@ import pandas as pd
 from helpers import paper
 from helpers.data.registry import TASKS
 from helpers.errors import UserError
-from helpers.methods import Claim
+from helpers.methods import BASELINES, Claim
 from helpers.results.loss_claims import paired
 from helpers.results.stats import Comparison, paired_combined, paired_mean, stragglers, t_comparison
 from helpers.results.verdicts import UNKNOWN
@@ -42,7 +42,16 @@ class Cells:
     def methods(self, task: str, claim: Claim) -> set[str]:
         return {method for name, method in self.cells if name == task}
 
-    def compare(self, task: str, better: str, worse: str, claim: Claim) -> Comparison:
+    def gains(self) -> dict[tuple[str, str], Comparison]:
+        """(task, method) -> gain over the base, of every adapted model."""
+        return {
+            (task, method): self.compare(task, method, "base")
+            for task, method in self.cells
+            if method not in (*BASELINES, "base") and (task, "base") in self.cells
+        }
+
+    def compare(self, task: str, better: str, worse: str, claim: Claim | None = None) -> Comparison:
+        """better - worse, paired by seed and test row; the claim matters to `Printed` alone, which has many tables."""
         key = (task, better, worse)
         if key not in self._known:
             first, second = self.cells[task, better], self.cells[task, worse]
