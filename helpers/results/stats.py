@@ -63,13 +63,14 @@ def stragglers(scores: pd.Series) -> list:
     >>> stragglers(pd.Series([54.0, 30.5, 58.0])), stragglers(pd.Series([54.0, 46.0, 58.0]))
     ([1], [])
     """
-    found = []
-    for name in scores.index if len(scores) > 2 else ():
-        others = scores.drop(name)
-        spread = 1.4826 * (others - others.median()).abs().median()
-        if others.median() - scores[name] > max(10.0, 5 * spread):
-            found.append(name)
-    return found
+    n = len(scores)
+    if n < 3:
+        return []
+    values = scores.to_numpy(float)
+    others = np.tile(values, (n, 1))[~np.eye(n, dtype=bool)].reshape(n, n - 1)  # each row lacks its own score
+    middle = np.median(others, axis=1)
+    spread = 1.4826 * np.median(np.abs(others - middle[:, None]), axis=1)
+    return scores.index[middle - values > np.maximum(10.0, 5 * spread)].tolist()
 
 
 def paired_combined(
@@ -232,13 +233,18 @@ def _patterns(gold, first, second, n_labels: int, metric: str, groups=None):
     never = int(n_labels - gold_is.any(axis=0).sum())
 
     def side(weights, predicted):
+        right = predicted == gold  # [seeds, patterns]
         if metric == "micro_f1":
-            return weights @ (predicted == gold) / weights.sum(axis=1)
-        hits = weights @ (gold_is * (predicted == gold)[:, None])
-        return _macro_f1(hits, weights @ gold_is, weights @ (predicted[:, None] == labels), never)
+            return weights @ right.T / weights.sum(axis=1, keepdims=True)
+        # one product for all seeds: [draws, patterns] @ [patterns, seeds x labels]; counts are whole, so it is exact
+        hits, chosen = (
+            (weights @ columns.transpose(1, 0, 2).reshape(len(gold), -1)).reshape(len(weights), seeds, n_labels)
+            for columns in (gold_is * right[:, :, None], (predicted[:, :, None] == labels).astype(float))
+        )
+        return _macro_f1(hits, (weights @ gold_is)[:, None], chosen, never)
 
     def difference(weights):
-        return 100 * np.stack([side(weights, a) - side(weights, b) for a, b in zip(one, two, strict=True)], axis=1)
+        return 100 * (side(weights, one) - side(weights, two))
 
     return counts, difference
 
