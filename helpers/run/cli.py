@@ -155,6 +155,17 @@ def report(run: RunName) -> None:
 
 
 @app.command()
+def keep(
+    run: RunName,
+    folder: Annotated[Path, typer.Argument(help="Where to, such as outputs/reference.")],
+) -> None:
+    """Copy a run's report, notebooks, tables and figures, without this machine's paths, to keep or to send."""
+    from helpers.run.keep import keep_run
+
+    print(keep_run(run_folder(run), folder))
+
+
+@app.command()
 def status(run: RunName = "demo") -> None:
     """Which notebooks of a run are done, running or failed, and the last error with its cell."""
     from helpers.progress import printable

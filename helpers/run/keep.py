@@ -1,0 +1,57 @@
+"""A run made fit to be kept in a repository or sent: without the paths of the machine that made it."""
+
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+from helpers import files
+from helpers.errors import UserError
+from helpers.paths import cache_dir, project_root
+from helpers.run.report import write_results_markdown
+
+KEPT = ("config.json", "run.toml", "report.html", "tables/*.csv", "figures/*.png", "notebooks/[0-9][0-9]_*.ipynb")
+
+
+def keep_run(run: Path | str, folder: Path | str) -> Path:
+    """Copy a finished run's report, executed notebooks, tables and figures into `folder`; returns it.
+
+    Absolute paths become $DSP_CACHE, $PROJECT, $TMPDIR and ~. Pages of notebooks are left out, since code hosts show
+    the notebooks themselves; the report links to those. The results in Markdown go between the markers of the folder's
+    README.md, which is begun where there is none. What an earlier run left there of the same kinds is replaced.
+    Raises UserError for a run without a report, or with a notebook that failed.
+    """
+    run, folder = Path(run), Path(folder)
+    if not (run / "report.html").is_file():
+        raise UserError(f"{run}: there is no report.html in it; finish the run first, or dsp report {run}")
+    if failed := sorted(run.glob("notebooks/*.failed.ipynb")):
+        raise UserError(f"{failed[0]}: a notebook of the run failed; run it again first")
+    places = _places(run)
+    with files.writing(folder):
+        for pattern in KEPT:
+            for old in folder.glob(pattern):
+                old.unlink()
+            for path in sorted(run.glob(pattern)):
+                kept = folder / path.relative_to(run)
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                if path.suffix == ".png":
+                    shutil.copyfile(path, kept)
+                else:
+                    files.write_text(kept, _without(path.read_text(encoding="utf-8"), places, path.suffix))
+        readme = folder / "README.md"
+        if not readme.exists():
+            files.write_text(readme, "# A kept run\n\n<!-- results:start -->\n<!-- results:end -->\n")
+    return write_results_markdown(folder, readme).parent
+
+
+def _places(run: Path) -> dict[str, str]:
+    """Folder of this machine -> what to say instead, the longest first."""
+    named = {str(cache_dir()): "$DSP_CACHE", str(run.resolve()): f"$PROJECT/outputs/{run.resolve().name}",
+             str(project_root()): "$PROJECT", tempfile.gettempdir(): "$TMPDIR", str(Path.home()): "~"}  # fmt: skip
+    return dict(sorted(named.items(), key=lambda pair: -len(pair[0])))
+
+
+def _without(text: str, places: dict[str, str], kind: str) -> str:
+    for path, name in places.items():
+        text = re.sub(rf"(?<![\w.~-]){re.escape(path)}(?![\w.-])", lambda _, name=name: name, text)
+    return re.sub(r'href="(notebooks/[^"]+)\.html"', r'href="\1.ipynb"', text) if kind == ".html" else text

@@ -1,0 +1,72 @@
+"""A kept run holds what people look at and nothing of the machine."""
+
+import json
+
+import pytest
+
+from helpers import paths
+from helpers.errors import UserError
+from helpers.run.keep import keep_run
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A run of one notebook, one table and one picture, with this machine's paths in its texts."""
+    monkeypatch.setenv("DSP_CACHE", str(tmp_path / "cache"))
+    made = tmp_path / "outputs" / "demo"
+    model = tmp_path / "cache" / "store" / "model" / "abc"
+    texts = {
+        "config.json": json.dumps({"preset": "demo"}),
+        "report.html": f'<a href="notebooks/03_tapt.html">03</a> <code>{model}</code> {tmp_path}/cachet',
+        "tables/tapt.csv": "task,score\nbbc,70\n",
+        "notebooks/03_tapt.ipynb": json.dumps({"out": f"{made}/figures {model} {paths.project_root()}/notebooks"}),
+        "logs/03_tapt.log": str(model), "records/bbc/base/seed-0.json": "{}",
+    }  # fmt: skip
+    for name, text in texts.items():
+        path = made / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (made / "figures").mkdir()
+    (made / "figures" / "tapt.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    return made
+
+
+def test_paths_are_named_and_links_lead_to_the_notebooks(run, tmp_path):
+    kept = keep_run(run, tmp_path / "kept")
+    files = sorted(path.relative_to(kept).as_posix() for path in kept.rglob("*") if path.is_file())
+    assert files == ["README.md", "config.json", "figures/tapt.png", "notebooks/03_tapt.ipynb", "report.html",
+                     "tables/tapt.csv"]  # fmt: skip
+    report = (kept / "report.html").read_text()
+    # a folder that only begins like the cache is another one
+    assert report == (f'<a href="notebooks/03_tapt.ipynb">03</a> <code>$DSP_CACHE/store/model/abc</code> '
+                      f"{_temporary(tmp_path)}/cachet")  # fmt: skip
+    said = json.loads((kept / "notebooks" / "03_tapt.ipynb").read_text())["out"]
+    assert said == "$PROJECT/outputs/demo/figures $DSP_CACHE/store/model/abc $PROJECT/notebooks"
+    assert "bbc" in (kept / "README.md").read_text()
+
+
+def _temporary(path):
+    import tempfile
+
+    return str(path).replace(tempfile.gettempdir(), "$TMPDIR")
+
+
+def test_what_an_earlier_run_left_is_replaced_and_the_readme_kept(run, tmp_path):
+    kept = tmp_path / "kept"
+    (kept / "tables").mkdir(parents=True)
+    (kept / "tables" / "old.csv").write_text("a\n")
+    (kept / "README.md").write_text("# Mine\n<!-- results:start -->\nold\n<!-- results:end -->\nend")
+    keep_run(run, kept)
+    assert not (kept / "tables" / "old.csv").exists()
+    text = (kept / "README.md").read_text()
+    assert text.startswith("# Mine\n") and text.endswith("end") and "old" not in text
+
+
+def test_an_unfinished_run_is_not_kept(run, tmp_path):
+    (run / "notebooks" / "04_transfer.failed.ipynb").write_text("{}")
+    with pytest.raises(UserError, match="04_transfer.failed.ipynb: a notebook of the run failed"):
+        keep_run(run, tmp_path / "kept")
+    (run / "report.html").unlink()
+    with pytest.raises(UserError, match="there is no report.html in it; finish the run first"):
+        keep_run(run, tmp_path / "kept")
+    assert not (tmp_path / "kept").exists()
