@@ -4,7 +4,7 @@ The paper compares the 10,000 most frequent words of each domain; the authors' s
 all words found in at least three documents. They are different statistics, so both are computed and named.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,20 +42,24 @@ class WordCounts:
 
 
 def count_words(
-    texts: Iterable[str], *, tokenize: Callable[[str], list[str]] | None = None, language: str = ""
-) -> WordCounts:
+    texts: Iterable[str], *, tokenize: Callable[[str], list[str]] | None = None, language: str = "",
+    stop_words: Collection[str] = ENGLISH_STOP_WORDS,
+) -> WordCounts:  # fmt: skip
     """Count the words of a stream of texts once, lower-cased and without English stop words.
 
     texts: documents, read one at a time and not kept. tokenize: a text -> its words, in place of
     `helpers.words.Words(language)`, which goes by each text's script. language: "" or an ISO code such as "ja".
+    stop_words: words that do not count; () keeps every word.
     Raises UserError when they hold no words, and for what is no text.
 
     >>> count_words(["The cell divides.", "A cell grows."]).words.tolist()
     ['cell', 'divides', 'grows']
+    >>> count_words(["The cell divides."], stop_words=()).words.tolist()
+    ['cell', 'divides', 'the']
     """
     split = tokenize or Words(language)
     counter = CountVectorizer(
-        analyzer=lambda text: [word for word in split(text) if word not in ENGLISH_STOP_WORDS], dtype=np.int32
+        analyzer=lambda text: [word for word in split(text) if word not in stop_words], dtype=np.int32
     )
     try:
         matrix = counter.fit_transform(checked(texts, "overlap")).tocsr()

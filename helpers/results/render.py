@@ -1,9 +1,18 @@
-"""A table as Markdown, and scores written the way the paper writes them."""
+"""A table as a notebook shows it and as Markdown, and scores written the way the paper writes them."""
+
+import hashlib
 
 import numpy as np
 import pandas as pd
 
 from helpers.methods import method_order, method_title
+
+HEADERS = {
+    "sd": "SD", "n": "n", "low": "interval from", "high": "to", "paper_effect": "effect in the paper",
+    "p_holm": "p (Holm)", "detectable_effect": "smallest effect this run would see", "kl_reduction": "KL reduction",
+    "selection_mb": "selection MB", "dev_mlm_loss": "dev masked-LM loss",
+}  # fmt: skip
+_INNER = ("records", "preset", "base_model", "path", "checkpoint_key")  # where numbers come from, not what they say
 
 
 def score(mean, sd=None, digits: int = 1) -> str:
@@ -49,6 +58,34 @@ def beside_paper(table: pd.DataFrame, digits: int = 1) -> pd.DataFrame:
     frame = pd.DataFrame(rows)
     empty = [name for name in frame if name.endswith(" (paper)") and (frame[name] == "").all()]
     return frame.drop(columns=empty)
+
+
+def show(table: pd.DataFrame, digits: int = 1):
+    """A table as a notebook shows it: plain headers, thousands separators, whole sentences, no empty columns.
+
+    digits: decimals of numbers that are not whole. Columns that tell where a number comes from (records, grades) are
+    left out, and so is an index that only counts. Returns a pandas Styler, the same for the same table.
+
+    >>> shown = show(pd.DataFrame({"method": ["tapt"], "fine_tune_seconds": [1234.5], "paper_grade": ["A"]}))
+    >>> shown.data.columns.tolist(), shown.data.method.tolist()
+    (['method', 'fine tune seconds'], ['TAPT'])
+    """
+    inner = [name for name in table if name in _INNER or str(name).endswith("_grade")]
+    shown = table.drop(columns=inner).dropna(axis="columns", how="all")
+    if "method" in shown:
+        shown = shown.assign(method=shown["method"].map(method_title))
+    shown = shown.rename(columns=lambda name: header(name) if isinstance(name, str) else name)
+    counts = table.index.name is None and pd.api.types.is_integer_dtype(table.index)
+    style = shown.style.format(precision=digits, na_rep="", thousands=",", escape="html")
+    style.set_uuid(hashlib.sha256(shown.to_csv().encode()).hexdigest()[:8])
+    texts = [name for name in shown if not pd.api.types.is_numeric_dtype(shown[name])]
+    style.set_properties(subset=texts, **{"text-align": "left"})
+    return style.hide() if counts else style
+
+
+def header(name: str) -> str:
+    """A column's name in plain words: 'fine_tune_seconds' is 'fine tune seconds'."""
+    return HEADERS.get(name, name.replace("_", " "))
 
 
 def markdown(table: pd.DataFrame, digits: int = 2) -> str:

@@ -8,16 +8,11 @@ import pandas as pd
 from helpers.errors import UserError
 from helpers.methods import method_title
 from helpers.results.advice import QUESTIONS
-from helpers.results.render import beside_paper, score
+from helpers.results.render import beside_paper, header, score
 
 _SCORES = {"task", "recipe", "method", "mean", "sd", "paper_mean", "paper_sd", "paper_grade"}
 _NUMBERS = ("mean", "sd", "n", "low", "high", "effect", "paper_mean", "paper_sd", "paper_effect", "detectable_effect",
             "exact", "near", "rows", "steps", "seconds")  # fmt: skip
-_HEADERS = {
-    "sd": "SD", "n": "n", "low": "interval from", "high": "to", "paper_effect": "effect in the paper",
-    "detectable_effect": "smallest effect this run would see", "kl_reduction": "KL reduction",
-    "selection_mb": "selection MB", "dev_mlm_loss": "dev masked-LM loss",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -126,11 +121,6 @@ def cells(frame: pd.DataFrame) -> Cells:
     columns = [(header(str(name)), pd.api.types.is_numeric_dtype(frame[name])) for name in frame]
     rows = [[_cell(value) for value in row] for row in frame.itertuples(index=False)]
     return Cells(columns, list(zip(rows, notes, strict=True)))
-
-
-def header(name: str) -> str:
-    """A column's name in plain words: 'fine_tune_seconds' is 'fine tune seconds'."""
-    return _HEADERS.get(name, name.replace("_", " "))
 
 
 def _cell(value) -> str:

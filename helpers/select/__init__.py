@@ -12,7 +12,7 @@ _WHERE = {
     "Vampire": "vampire", "load_vampire": "vampire", "save_vampire": "vampire",
     "VampireConfig": "vampire_config", "MENDED": "vampire_config", "FAITHFUL": "vampire_config",
     "QUIRKS": "vampire_config", "neighbours": "nearest", "SELECTORS": "rivals",
-    "Selection": "pool", "select_text": "pool", "join_with_task": "pool",
+    "Selection": "pool", "select_text": "pool", "write_selection": "pool", "join_with_task": "pool",
     "kl_reduction": "ngrams", "neighbours_table": "views", "map_2d": "views", "selection_overlap": "views",
     "word_cover": "views", "compare_selections": "views",
 }  # fmt: skip

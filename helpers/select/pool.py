@@ -6,11 +6,12 @@ tapt_text = join_with_task(selection.texts, task_sentences)
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from helpers.compute import Meter
-from helpers.data import repeats
+from helpers.data import jsonl, repeats
 from helpers.data.text import checked
 from helpers.errors import UserError, nearest
 from helpers.select.checks import whole
@@ -44,6 +45,21 @@ class Selection:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+
+def write_selection(selection: Selection, path: str | Path) -> Path:
+    """Write a selection as JSON Lines, a line a text: text, similarity (null for random) and index in the pool.
+
+    path: gzipped when it ends in .gz. Returns it. The file is a domain like any other: DOMAIN_FILE takes it.
+
+    >>> chosen = select_text(["the enzyme binds"], ["an enzyme binds it", "shares fell"], "tfidf", k=1)
+    >>> print(write_selection(chosen, tmp / "picked.jsonl").read_text(encoding="utf-8")[:32])
+    {"text": "an enzyme binds it", "
+    """
+    scores = [None if np.isnan(score) else round(float(score), 6) for score in selection.similarities]
+    found = zip(selection.texts, scores, selection.indices.tolist(), strict=True)
+    jsonl.write(path, ({"text": text, "similarity": score, "index": index} for text, score, index in found))
+    return Path(path)
 
 
 def select_text(

@@ -175,7 +175,7 @@ def wording(study: Study, documents: int = 1000, n: int = 8) -> pd.DataFrame:
     counts = {name: count_words(some) for name, some in texts.items()}
     rows = []
     for name, some in texts.items():
-        tokens = sum(map(len, tokenizer(some, add_special_tokens=False)["input_ids"]))
+        tokens = sum(map(len, tokenizer(some, add_special_tokens=False, verbose=False)["input_ids"]))
         spoken = sum(length(normalised(text)) for text in some)
         typical = typical_words(counts[name], counts[GENERIC], n=n).query("side == 'a'")["word"]
         words = "" if name == GENERIC else ", ".join(typical)

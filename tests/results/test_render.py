@@ -1,11 +1,13 @@
 """Tables as text: escaped, aligned and readable."""
 
+import re
+
 import numpy as np
 import pandas as pd
 
 from helpers.methods import TABLE_3, TABLE_6
 from helpers.results import beside_paper, markdown, score_table
-from helpers.results.render import interval, score
+from helpers.results.render import interval, score, show
 
 NASTY = pd.DataFrame({"a|b": ['<b>&"x"</b>', "50% of $5_000 ±1\n{~^\\}"], "n": [1.256, np.nan]})
 
@@ -38,3 +40,21 @@ def test_beside_paper_reads_a_saved_table_as_the_one_in_memory(study, tmp_path):
 def test_beside_paper_shows_a_doubtful_number_as_its_grade(study):
     table = beside_paper(score_table(study({("imdb", "transfer_tapt"): 0.6}), TABLE_6))
     assert table["Transfer-TAPT (paper)"].item() == "(grade D)"
+
+
+def test_a_shown_table_has_plain_headers_whole_sentences_and_nothing_of_its_making():
+    why = "a sentence that is far longer than the fifty characters at which pandas cuts"
+    table = pd.DataFrame({
+        "method": ["dapt_tapt", "vampire_2_tapt"], "tokens": [1_234_567, 89], "p_holm": [0.25, np.nan], "why": [why, "<b>"],
+        "paper_grade": ["A", ""], "records": ["x", "y"], "paper_mean": [np.nan, np.nan],
+    })  # fmt: skip
+    page = show(table, 2).to_html()
+    assert re.findall(r"<th [^>]*>([^<&]+)<", page) == ["method", "tokens", "p (Holm)", "why"]
+    cells = re.findall(r"<td [^>]*>([^<]*)<", page)
+    assert cells == ["DAPT+TAPT", "1,234,567", "0.25", why, "2NN-TAPT", "89", "", "&lt;b&gt;"]
+    assert page == show(table, 2).to_html()  # no random names in it: an executed notebook is the same again
+
+
+def test_a_shown_table_keeps_an_index_that_names_its_rows():
+    named = pd.DataFrame({"loss": [2.5]}, index=pd.Index(["base"], name="model"))
+    assert ">base</th>" in show(named).to_html() and ">0</th>" not in show(named.reset_index()).to_html()

@@ -8,8 +8,9 @@ import pytest
 import torch
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
+from helpers.data import jsonl, load_domain
 from helpers.errors import UserError
-from helpers.select import MENDED, SELECTORS, Vampire, join_with_task, select_text
+from helpers.select import MENDED, SELECTORS, Vampire, join_with_task, select_text, write_selection
 from helpers.select.found import Budget, Found
 from tests.data.japanese import COOKING, TRAINS
 from tests.select.conftest import THEMES, themed
@@ -284,3 +285,14 @@ def test_looking_at_the_package_loads_no_torch():
     call = "helpers.select.select_text(['a'], ['b c'], 'random', 1)"
     code = f"import sys, helpers.select; {call}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_written_selection_is_a_domain_again(tmp_path):
+    pool = ["an enzyme binds it", "shares fell", "the enzyme and its substrate", "a draw"]
+    chosen = select_text(["the enzyme binds the substrate"], pool, "tfidf", k=2)
+    rows = [row for _, row in jsonl.read_rows(write_selection(chosen, tmp_path / "picked.jsonl.gz"))]
+    assert [row["text"] for row in rows] == chosen.texts == [pool[row["index"]] for row in rows]
+    assert [row["similarity"] for row in rows] == pytest.approx(chosen.similarities.tolist(), abs=1e-6)
+    assert list(load_domain(tmp_path / "picked.jsonl.gz")) == chosen.texts
+    drawn = write_selection(select_text(["the enzyme"], pool, "random", k=1), tmp_path / "drawn.jsonl")
+    assert '"similarity": null' in drawn.read_text()
