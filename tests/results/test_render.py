@@ -45,8 +45,8 @@ def test_beside_paper_shows_a_doubtful_number_as_its_grade(study):
 def test_a_shown_table_has_plain_headers_whole_sentences_and_nothing_of_its_making():
     why = "a sentence that is far longer than the fifty characters at which pandas cuts"
     table = pd.DataFrame({
-        "method": ["dapt_tapt", "vampire_2_tapt"], "tokens": [1_234_567, 89], "p_holm": [0.25, np.nan], "why": [why, "<b>"],
-        "paper_grade": ["A", ""], "records": ["x", "y"], "paper_mean": [np.nan, np.nan],
+        "method": ["dapt_tapt", "vampire_2_tapt"], "tokens": [1_234_567, 89], "p_holm": [0.25, np.nan],
+        "why": [why, "<b>"], "paper_grade": ["A", ""], "records": ["x", "y"], "paper_mean": [np.nan, np.nan],
     })  # fmt: skip
     page = show(table, 2).to_html()
     assert re.findall(r"<th [^>]*>([^<&]+)<", page) == ["method", "tokens", "p (Holm)", "why"]
