@@ -4,12 +4,14 @@ import numpy as np
 import pandas as pd
 
 from helpers import paper
+from helpers.data.registry import TASKS
 from helpers.errors import UserError
 from helpers.figures.style import (
     METHOD_COLOURS,
     PAPER_COLOUR,
     VERDICT_COLOURS,
     colour_of,
+    domain_title,
     finish,
     mark_beyond,
     new_axes,
@@ -111,14 +113,22 @@ def seed_spread(records: pd.DataFrame, methods=None, ax=None):
 def transfer_dumbbell(table: pd.DataFrame, ax=None):
     """From TAPT on a task's own text to TAPT on its partner's, one line a task; the paper's change beside it.
 
-    table: `score_table` of TABLE_6. Returns the Axes. Paper: Table 6.
+    table: `score_table` of TABLE_6. A partner of another domain, which the paper has none of, is drawn hollow and its
+    domain named. Returns the Axes. Paper: Table 6.
     """
     wide = {name: table[(table["method"] == name) & (table["recipe"] == "paper")].set_index("task")
             for name in ("tapt", "transfer_tapt")}  # fmt: skip
     tasks = [task for task in dict.fromkeys(table["task"]) if all(task in rows.index for rows in wide.values())]
     ax = new_axes(ax, (7.5, 1.5 + 0.5 * len(tasks)))
+    known = {name: spec.domain for name, spec in TASKS.items()}
+    domains = known | dict(zip(table["task"], table["domain"], strict=True))
+    labels = []
     for y, task in enumerate(tasks):
         own, other = (wide[name].loc[task] for name in ("tapt", "transfer_tapt"))
+        partner = str(other["corpus"])
+        crosses = domains.get(partner) not in (None, own["domain"])
+        abroad = f", {domain_title(domains[partner])}" if crosses else ""
+        labels.append(f"{_task_title(task)}\non {_task_title(partner)}{abroad}")
         ax.plot([own["mean"], other["mean"]], [y, y], color="#bbbbbb", lw=2.5, zorder=1)
         for cell, method, shift in ((own, "tapt", -0.14), (other, "transfer_tapt", 0.14)):
             colour = METHOD_COLOURS[method]
@@ -126,13 +136,13 @@ def transfer_dumbbell(table: pd.DataFrame, ax=None):
                 ax.plot([cell["low"], cell["high"]], [y + shift] * 2, color=colour, lw=1, alpha=0.7)
                 mark_beyond(ax, cell, y + shift, colour)
             label = {"tapt": "TAPT on its own text", "transfer_tapt": "TAPT on the partner's"}[method]
-            ax.scatter(cell["mean"], y, color=colour, s=48, zorder=3, label=label if y == 0 else None)
+            face = "white" if crosses and method == "transfer_tapt" else colour
+            ax.scatter(cell["mean"], y, facecolor=face, edgecolor=colour, lw=1.6, s=48, zorder=3,
+                       label=label if y == 0 else None)  # fmt: skip
         told = interval(other["mean"] - own["mean"], np.nan, np.nan)
         if pd.notna(own["paper_mean"]) and pd.notna(other["paper_mean"]):
             told += f"   paper {interval(other['paper_mean'] - own['paper_mean'], np.nan, np.nan)}"
         ax.text(1.02, y, told, transform=ax.get_yaxis_transform(), va="center", fontsize=8.5)
-    partner = [wide["transfer_tapt"].loc[task, "corpus"] for task in tasks]
-    labels = [f"{_task_title(t)}\non {_task_title(p)}" for t, p in zip(tasks, partner, strict=True)]
     ax.set_yticks(range(len(tasks)), labels)
     ax.set_ylim(len(tasks) - 0.4, -0.6)
     ax.grid(axis="y", visible=False)
@@ -142,7 +152,8 @@ def transfer_dumbbell(table: pd.DataFrame, ax=None):
     if tasks:
         ax.legend(loc="lower left", bbox_to_anchor=(0, -0.02), ncols=2, framealpha=0.9)
         ax.set_ylim(len(tasks) + 0.1, -0.6)
-    finish(ax, table[table["method"].isin(["tapt", "transfer_tapt"])], "thin lines: 95% intervals; right: the change")
+    finish(ax, table[table["method"].isin(["tapt", "transfer_tapt"])],
+           "thin lines: 95% intervals; hollow: text of another domain; right: the change")  # fmt: skip
     return ax
 
 

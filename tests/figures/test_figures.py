@@ -100,6 +100,15 @@ def test_transfer_dumbbell_joins_both_scores_and_prints_the_change(scores, texts
     assert "-3.5   paper -2.2" in texts(ax) and "ChemProt\non RCT" in texts(ax)
 
 
+def test_a_partner_of_another_domain_is_hollow_and_names_it(scores, texts):
+    ax = figures.transfer_dumbbell(scores(
+        ("chemprot", "biomed", "tapt", 70.0), ("chemprot", "biomed", "transfer_tapt", 66.5, "paper", np.nan, "ag"),
+    ))  # fmt: skip
+    assert "ChemProt\non AGNews, News" in texts(ax)
+    own, other = (to_hex(points.get_facecolor()[0]) for points in ax.collections)
+    assert own == METHOD_COLOURS["tapt"] and other == "#ffffff"
+
+
 def test_gain_scatters_hold_ours_filled_and_the_papers_hollow(scores):
     news = [("bbc", "news", "base", 60.0), ("bbc", "news", "dapt", 61.25)]
     table = scores(*news, ("x", "cs", "base", 50), ("x", "cs", "dapt", 57))
