@@ -42,7 +42,7 @@ class Config(BaseModel):
     text_column: str = Field("", description="column of the text in TASK_FILE, else in DOMAIN_FILE; empty: found")
     label_column: str = Field("", description="column of the label in TASK_FILE; empty: found")
     workers: int = Field(0, ge=0, le=1024, description="processes for independent jobs; 0: one a core")
-    cluster: str = Field("", description="where jobs run: empty for this machine's processes, or a Dask scheduler")
+    cluster: str = Field("", description="where jobs run: empty for this machine, slurm, pbs, or a Dask scheduler")
     max_train: int = Field(0, ge=0, le=MOST, description="training rows a task; 0: all")
     max_dev: int = Field(0, ge=0, le=MOST, description="dev rows a task; 0: all")
     max_test: int = Field(0, ge=0, le=MOST, description="test rows a task; 0: all")
@@ -230,7 +230,11 @@ def check_places(config: Config) -> None:
 
 DATA_FOLDERS = ("tasks", "domains")  # of a data root
 _SETTINGS = (
-    ("CLUSTER", r"local|(tcp|tls|ucx|inproc|ws|wss)://\S+", "local or the address of a scheduler, as tcp://host:8786"),
+    (
+        "CLUSTER",
+        r"local|slurm|pbs|sge|lsf|(tcp|tls|ucx|inproc|ws|wss)://\S+",
+        "local, slurm, pbs, sge, lsf, or the address of a scheduler, as tcp://host:8786",
+    ),
     ("DSP_DEVICE", r"(cpu|cuda|mps|xpu)(:\d{1,3})?", "cpu, cuda, mps or xpu, or one of several as cuda:1"),
     ("DSP_PRECISION", r"bf16|fp32", "bf16 or fp32"),
 )

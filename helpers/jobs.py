@@ -25,6 +25,8 @@ from helpers.compute import cores, keep_memory
 from helpers.errors import UserError
 from helpers.progress import Progress
 
+QUEUES = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "sge": "SGECluster", "lsf": "LSFCluster"}
+
 
 class InProcess(Executor):
     """Runs each job at once in this process: no start-up cost, readable tracebacks, a debugger works."""
@@ -42,8 +44,9 @@ def executor(workers: int = 0, cluster: str = "") -> Executor:
     """An executor with that many processes; the machine's cores are divided among them.
 
     workers: 0 means one a core, 1 runs the jobs in this process with all its threads.
-    cluster: empty for processes of this machine; "local" for a Dask cluster on it, or a Dask scheduler's address
-    ("tcp://host:8786"), whose workers must see the same store.
+    cluster: empty for processes of this machine; "local" for a Dask cluster on it; a Dask scheduler's address
+    ("tcp://host:8786"); or a batch system in QUEUES, asked through dask-jobqueue for `workers` jobs of the size that
+    its own configuration file says. Workers elsewhere must see the same store.
     Processes are spawned (safe with CUDA and threads) and end when this process does, however it ends.
     Raises UserError when a cluster cannot be reached, or when a script would start itself again in each process.
 
@@ -77,18 +80,40 @@ def broken(executor: Executor) -> bool:
     return False
 
 
-def _dask(workers: int, cluster: str) -> Executor:
+def _dask(workers: int, name: str) -> Executor:
     try:
         from distributed import Client, LocalCluster
     except ImportError:
-        raise UserError(f"CLUSTER={cluster}: Dask is not installed; pip install 'dask[distributed]'") from None
+        raise UserError(f"CLUSTER={name}: Dask is not installed; pip install 'dsp-notebooks[cluster]'") from None
+    cluster = name
     try:
-        if cluster == "local":
+        if name == "local":
             _refuse_bare_script()
             cluster = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0")
+        elif name in QUEUES:
+            cluster = _batch_system(name)(scheduler_options={"dashboard_address": ":0"})
+            cluster.scale(jobs=workers)
         return Client(cluster, timeout=10, set_as_default=False).get_executor(pure=False)
     except (OSError, ValueError) as error:
-        raise UserError(f"CLUSTER={cluster}: no scheduler answers there ({str(error).splitlines()[0]})") from None
+        said = str(error).splitlines()[0]
+        if name in QUEUES:
+            raise UserError(f"CLUSTER={name}: {said}; say cores, memory, queue and walltime in "
+                            "~/.config/dask/jobqueue.yaml (docs/scaling.md)") from None  # fmt: skip
+        raise UserError(f"CLUSTER={name}: no scheduler answers there ({said})") from None
+
+
+def _batch_system(name: str):
+    """The cluster class of a batch system. The import takes the interrupt for itself; it is given back."""
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        import dask_jobqueue
+    except ImportError:
+        raise UserError(f"CLUSTER={name}: pip install 'dsp-notebooks[cluster]' for dask-jobqueue") from None
+    finally:
+        if main:
+            signal.signal(signal.SIGINT, before)
+    return getattr(dask_jobqueue, QUEUES[name])
 
 
 def _refuse_bare_script() -> None:

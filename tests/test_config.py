@@ -114,7 +114,7 @@ def test_places_that_are_there_are_taken(places, monkeypatch):
         ("BASE_MODEL", "{}/empty", "the folder holds no config.json"),
         ("OUTPUT_DIR", "{}/law.jsonl", "a file lies there"),
         ("DSP_CACHE", "{}/law.jsonl", "a file lies there"),
-        ("CLUSTER", "everywhere", "expected local or the address"),
+        ("CLUSTER", "everywhere", "expected local, slurm, pbs, sge, lsf, or the address"),
         ("DSP_DEVICE", "gpu", "expected cpu, cuda"),
         ("DSP_PRECISION", "fp16", "expected bf16 or fp32"),
     ],

@@ -189,6 +189,62 @@ def test_jobs_on_a_dask_cluster_of_two_processes():
     assert os.getpid() not in processes and len(processes) == 2
 
 
+def killed_once(mark):
+    """Kills its own process the first time, as a machine does that runs out of memory."""
+    with open(mark, "a") as file:
+        file.write("run\n")
+    if len(Path(mark).read_text().splitlines()) == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "done"
+
+
+def test_a_worker_killed_in_the_middle_of_a_job_costs_no_job(tmp_path):
+    distributed = pytest.importorskip("distributed")
+    options = dict(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0")
+    with distributed.LocalCluster(**options) as cluster:
+        pool = executor(cluster=cluster.scheduler_address)
+        marks = [str(tmp_path / name) for name in "abc"]
+        Path(marks[1]).write_text("run\n")
+        Path(marks[2]).write_text("run\n")
+        assert run_jobs(killed_once, marks, executor=pool) == ["done"] * 3
+        pool._client.close()
+    # the killed job twice, the others once beside the line that was there
+    assert [len(Path(mark).read_text().splitlines()) for mark in marks] == [2, 2, 2]
+
+
+def test_a_batch_system_is_asked_for_workers_and_they_do_the_jobs(tmp_path, monkeypatch):
+    """The real dask-jobqueue with Slurm's commands played by two scripts that run and kill a process here."""
+    dask = pytest.importorskip("dask")
+    before = signal.getsignal(signal.SIGINT)
+    jobs._batch_system("slurm")  # its import fills Dask's configuration, which the block below puts back as it was
+    asked = tmp_path / "asked"
+    (tmp_path / "sbatch").write_text(
+        f'#!/bin/sh\ncat "$1" >> {asked}\ncp "$1" {tmp_path}/job.$$\nsetsid sh {tmp_path}/job.$$ >/dev/null 2>&1 &\n'
+        'echo "Submitted batch job $!"\n'
+    )
+    (tmp_path / "scancel").write_text('#!/bin/sh\nfor job in "$@"; do kill -- -$job; done\n')
+    for name in ("sbatch", "scancel"):
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    place = {"cores": 1, "memory": "1GiB", "processes": 1, "local-directory": str(tmp_path), "queue": "short"}
+    with dask.config.set({f"jobqueue.slurm.{name}": value for name, value in place.items()}):
+        pool = executor(2, "slurm")
+        try:
+            processes = set(run_jobs(own_process, [1.0] * 4, executor=pool))
+        finally:
+            pool._client.cluster.close()
+            pool._client.close()
+    assert os.getpid() not in processes and len(processes) == 2
+    assert asked.read_text().count("#SBATCH -p short") == 2
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_batch_system_without_its_settings_is_said_in_one_line():
+    pytest.importorskip("dask")
+    with pytest.raises(UserError, match="CLUSTER=pbs: .*; say cores, memory, queue and walltime in .*jobqueue.yaml"):
+        executor(2, "pbs")
+
+
 def test_a_cluster_that_is_not_there_is_said_in_one_line(monkeypatch):
     pytest.importorskip("distributed")
     import distributed

@@ -58,7 +58,7 @@ def run(
     workers: Annotated[
         int | None, typer.Option("--workers", "--jobs", help="Processes for independent jobs; 0: one a core.")
     ] = None,
-    cluster: Annotated[str, typer.Option(help="A Dask scheduler's address for the jobs, or local.")] = "",
+    cluster: Annotated[str, typer.Option(help="Where jobs run: slurm, pbs, local or a Dask address.")] = "",
     start: Annotated[str, typer.Option("--from", help="Run this notebook and all after it, changed or not.")] = "",
     force: Annotated[bool, typer.Option("--force", help="Run notebooks though nothing has changed.")] = False,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="Go on after a notebook that failed.")] = False,
