@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text("utf-8")
+BOTH = TEXT + (ROOT / "README.ja.md").read_text("utf-8")
 SNIPPETS = re.findall(r"```python\n(.*?)```", TEXT, re.S)
 
 
@@ -43,7 +44,7 @@ def test_the_selection_snippet_finds_the_sentences_about_the_task(capsys):
 
 
 def test_links_and_paths_exist():
-    links = [link for link in re.findall(r"\]\(([^)#]+)\)", TEXT) if "://" not in link]
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", BOTH) if "://" not in link]
     named = re.findall(r"`((?:notebooks|helpers|tests|benchmarks)/[\w./]+\.\w+)`", TEXT)
     missing = [name for name in [*links, *named, "CITATION.cff", "LICENSE"] if not (ROOT / name).exists()]
     assert links and not missing
@@ -51,18 +52,18 @@ def test_links_and_paths_exist():
 
 def test_make_targets_and_commands_exist():
     makefile = (ROOT / "Makefile").read_text("utf-8")
-    for target in set(re.findall(r"^\s*make (\w+)|`make (\w+)`", TEXT, re.M)):
+    for target in set(re.findall(r"^\s*make (\w+)|`make (\w+)`", BOTH, re.M)):
         assert re.search(rf"^{''.join(target)}:", makefile, re.M), target
     from helpers.run.cli import app
 
     commands = {command.name or command.callback.__name__ for command in app.registered_commands}
     commands |= {group.name for group in app.registered_groups}
-    assert set(re.findall(r"\bdsp (\w+)", TEXT)) <= commands
+    assert set(re.findall(r"\bdsp (\w+)", BOTH)) <= commands
 
 
 # A line of code or a command in backticks, without what is set before it and what is said after it.
-LINES = re.findall(r"(?:^ {4}(?:\w+=\S+ )*|`)(dsp [^`\n]+)", TEXT, re.M)
-COMMANDS = [shlex.split(line, comments=True) for line in LINES]
+LINES = re.findall(r"(?:^ {4}(?:\w+=\S+ )*|`)(dsp [^`\n]+)", BOTH, re.M)
+COMMANDS = [shlex.split(line, comments=True) for line in dict.fromkeys(LINES)]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -83,7 +84,7 @@ def test_parameters_named_in_capitals_are_parameters():
     from helpers.config import Config
 
     given = set(re.findall(r"-p ([A-Z_]+)[ =]", TEXT)) | set(re.findall(r"`([A-Z]+_[A-Z]+|WORKERS)`", TEXT))
-    assert {name.lower() for name in given} - {"dsp_cache", "dsp_data"} <= set(Config.model_fields)
+    assert {name.lower() for name in given} - {"dsp_cache", "dsp_data", "dsp_wheels"} <= set(Config.model_fields)
 
 
 def test_every_preset_has_a_row():
