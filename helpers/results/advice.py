@@ -229,7 +229,8 @@ def _labels(worth: pd.DataFrame | None, task: str, method: str) -> tuple[str, st
     def count(value: float) -> str:
         return {np.inf: "more than were tried", -np.inf: "none"}.get(value, f"{value:+z,.0f}")
 
-    parts = [f"with {row.labels} labels {count(row.worth)} [{count(row.low)} to {count(row.high)}]"
+    parts = [f"with {row.labels} labels {count(row.worth)}"
+             + (f" [{count(row.low)} to {count(row.high)}]" if row.low < row.high else "")
              for row in rows.itertuples()]  # fmt: skip
     first = rows.iloc[0]
     return (f"{method_title(method)} is worth {count(first.worth)} labels beside {first.labels}",

@@ -45,7 +45,7 @@ def write_report(run_dir: Path | str) -> Path:
         preset=config.get("preset", run.name),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         summary=sentences.summary(tables),
-        tally=sentences.caption(tables["claims"]) if "claims" in tables else "",
+        verdicts=readable.cells(_verdicts(tables["claims"])) if len(tables.get("claims", ())) else None,
         scale=_scale(config),
         command=_command(config, run.name),
         commit=git_commit(),
@@ -180,6 +180,10 @@ def _domain_of(task: str, config: dict) -> str | None:
         return spec_of(task, make_config(config.get("preset", "demo"), config)).domain
     except UserError:  # a task of the run's own file or data root, which is gone
         return TASKS[task].domain if task in TASKS else None
+
+
+def _verdicts(claims: pd.DataFrame) -> pd.DataFrame:
+    return sentences.verdict_counts(claims).replace(0, "")  # what there is none of is left blank
 
 
 def _command(config: dict, name: str) -> str:

@@ -1,7 +1,5 @@
 """Sentences computed from a run's tables: captions, and the summary at the head of the report."""
 
-from collections import Counter
-
 import pandas as pd
 
 from helpers.methods import BASELINES, method_title
@@ -72,21 +70,33 @@ def _title(row, name: str) -> str:
     return str(row[name])
 
 
-def tally(claims: pd.DataFrame) -> str:
-    """'By F1, 9 claims: 1 reproduced, 8 undecided. Undecided: ...', each measure and read-out apart."""
-    overall = claims[claims["scope"] == "all"]
+def verdict_counts(claims: pd.DataFrame) -> pd.DataFrame:
+    """Overall claims by measure and read-out (in this run's order) and by verdict: measure, claims, a column a verdict."""
+    """Overall claims by measure and read-out, in the order found: measure, claims, and a column for each verdict."""
     measures = overall["measure"] if "measure" in overall else pd.Series("f1", overall.index)
     recipes = overall["recipe"].fillna("") if "recipe" in overall else pd.Series("", overall.index)
-    parts, words = [], []
-    for (measure, recipe), verdicts in overall["verdict"].astype(str).groupby([measures, recipes], sort=False):
-        titles = Counter(VERDICT_TITLES.get(verdict, verdict) for verdict in verdicts)
-        words += titles
-        of = MEASURES.get(measure, measure) + (f" ({RECIPES.get(recipe, recipe)})" if recipe else "")
-        counts = ", ".join(f"{count} {title}" for title, count in titles.items())
-        parts.append(f"by {of}, {_count(len(verdicts), 'claim')}: {counts}")
+    named = [
+        MEASURES.get(measure, measure) + (f" ({RECIPES.get(recipe, recipe)})" if recipe else "")
+        for measure, recipe in zip(measures, recipes, strict=True)
+    ]
+    verdicts = overall["verdict"].astype(str).map(lambda name: VERDICT_TITLES.get(name, name)).to_numpy()
+    counts = pd.crosstab(pd.Series(named, name="measure", dtype=object), pd.Series(verdicts, dtype=object))
+    order = [title for title in dict.fromkeys([*VERDICT_TITLES.values(), *verdicts]) if title in counts]
+    counts = counts.reindex(index=list(dict.fromkeys(named)), columns=order)
+    counts.insert(0, "claims", counts.sum(axis=1))
+    return counts.rename_axis(columns=None).reset_index()
+
+
+def tally(claims: pd.DataFrame) -> str:
+    """'By F1, 9 claims: 1 reproduced, 8 undecided. Undecided: ...', each measure and read-out apart."""
+    counts = verdict_counts(claims)
+    parts = []
+    for row in counts.to_dict("records"):
+        found = ", ".join(f"{row[title]} {title}" for title in counts.columns[2:] if row[title])
+        parts.append(f"by {row['measure']}, {_count(row['claims'], 'claim')}: {found}")
     text = "; ".join(parts) or "0 claims: none decided"
     text = f"{text[0].upper()}{text[1:]}."
-    if "undecided" in words:
+    if "undecided" in counts:
         text += " Undecided: the run fits no effect and the paper's alike, or the paper names none; see the reasons."
     return text
 
