@@ -71,8 +71,8 @@ def _title(row, name: str) -> str:
 
 
 def verdict_counts(claims: pd.DataFrame) -> pd.DataFrame:
-    """Overall claims by measure and read-out (in this run's order) and by verdict: measure, claims, a column a verdict."""
     """Overall claims by measure and read-out, in the order found: measure, claims, and a column for each verdict."""
+    overall = claims[claims["scope"] == "all"]
     measures = overall["measure"] if "measure" in overall else pd.Series("f1", overall.index)
     recipes = overall["recipe"].fillna("") if "recipe" in overall else pd.Series("", overall.index)
     named = [
