@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text("utf-8")
 BOTH = TEXT + (ROOT / "README.ja.md").read_text("utf-8")
+PAGES = [ROOT / "README.ja.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("outputs/reference*/README.md"))]
 SNIPPETS = re.findall(r"```python\n(.*?)```", TEXT, re.S)
 
 
@@ -48,6 +49,12 @@ def test_links_and_paths_exist():
     named = re.findall(r"`((?:notebooks|helpers|tests|benchmarks)/[\w./]+\.\w+)`", TEXT)
     missing = [name for name in [*links, *named, "CITATION.cff", "LICENSE"] if not (ROOT / name).exists()]
     assert links and not missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_of_other_pages_lead_somewhere(page):
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8")) if "://" not in link]
+    assert not [link for link in links if not (page.parent / link).exists()]
 
 
 def test_make_targets_and_commands_exist():

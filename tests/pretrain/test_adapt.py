@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -174,6 +175,44 @@ def test_two_processes_end_with_the_weights_of_one(tiny, texts, tmp_path):
     one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
     assert same(one, two, tolerance=1e-5)
     assert not same(one, weights(tiny), tolerance=1e-5)
+
+
+SHARED = """
+import json, os, signal, sys
+from dataclasses import replace
+from helpers.pretrain import DAPT, adapt, processes
+from helpers.pretrain.training import Training
+
+model, texts, output, kill = sys.argv[1:]
+if kill == "kill" and os.environ["RANK"] == "1":
+    whole = Training.update
+    def update(self, step, *rest):
+        if step == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return whole(self, step, *rest)
+    Training.update = update
+recipe = replace(DAPT, steps=6, batch_size=24, max_length=32)
+adapt(model, json.load(open(texts)), recipe, output, checkpoint_seconds=0)
+processes.leave()
+"""
+
+
+@pytest.mark.chaos
+def test_two_processes_of_which_one_is_killed_resume_to_the_weights_of_two_undisturbed(tiny, texts, tmp_path):
+    (tmp_path / "shared.py").write_text(SHARED)
+    (tmp_path / "texts.json").write_text(json.dumps(texts[:60]))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "DSP_PRECISION": "fp32"}
+
+    def together(output, kill=""):
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+        arguments = [tmp_path / "shared.py", tiny, tmp_path / "texts.json", tmp_path / output, kill]
+        return subprocess.run([*command, *arguments], env=environment, capture_output=True, text=True)
+
+    assert together("whole").returncode == 0
+    assert together("cut", "kill").returncode != 0 and not (tmp_path / "cut" / "model.safetensors").exists()
+    again = together("cut")
+    assert again.returncode == 0 and re.search("resumed at update [123]", again.stdout)
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "cut"))
 
 
 @pytest.mark.skipif(not can_compile(), reason="torch.compile needs a C++ compiler")

@@ -17,9 +17,14 @@ PROBE = """
 const rgb = text => (text.match(/[\\d.]+/g) || []).map(Number);
 const light = ([r, g, b]) => [r, g, b].map(x => x / 255).map(x => x <= .03928 ? x / 12.92 : ((x + .055) / 1.055) ** 2.4)
   .reduce((sum, x, i) => sum + x * [.2126, .7152, .0722][i], 0);
-const behind = node => { for (; node; node = node.parentElement) { const c = rgb(getComputedStyle(node).backgroundColor);
-  if (c.length === 3 || c[3] > 0) return c; } return [255, 255, 255]; };
-const faint = [], small = [];
+const behind = node => {
+  for (; node; node = node.parentElement) {
+    const c = rgb(getComputedStyle(node).backgroundColor);
+    if (c.length === 3 || c[3] > 0) return c;
+  }
+  return [255, 255, 255];
+};
+const faint = [];
 for (const node of document.querySelectorAll("body *")) {
   if (![...node.childNodes].some(child => child.nodeType === 3 && child.data.trim())) continue;
   const style = getComputedStyle(node), [a, b] = [light(rgb(style.color)), light(behind(node))];
@@ -32,7 +37,8 @@ document.title = JSON.stringify({
   unnamed: [...document.images].filter(one => one.alt.length < 20).length,
   beyond: [...document.querySelectorAll("body *")].filter(one => !one.closest(".scroll") &&
     one.getBoundingClientRect().right > page.clientWidth + 1).map(one => one.tagName + one.className).slice(0, 5),
-  cut: [...document.querySelectorAll(".scroll")].filter(one => one.scrollWidth > one.clientWidth && !one.closest("details:not([open])"))
+  cut: [...document.querySelectorAll(".scroll")]
+    .filter(one => one.scrollWidth > one.clientWidth && !one.closest("details:not([open])"))
     .map(one => one.textContent.trim().slice(0, 40)),
 });
 """
