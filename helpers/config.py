@@ -34,7 +34,8 @@ class Config(BaseModel):
         (), description="domains to adapt to; empty: the tasks' own, and those not-DAPT needs"
     )
     base_model: str = Field(min_length=1, description="mini, minilm, a hub name or the path of a masked-LM folder")
-    seeds: int = Field(ge=1, le=1000, description="fine-tuning seeds 0 .. seeds-1")
+    seeds: int = Field(ge=1, le=1000, description="fine-tuning seeds, first_seed and those after it")
+    first_seed: int = Field(0, ge=0, le=10**6, description="where all seeds begin; another: the run by other chance")
     data_dir: str = Field("", description="a data root tried before every other source; 'toy' generates text")
     output_dir: str = Field("", description="where results go; empty: outputs/<preset>")
     task_file: str = Field("", description="a file that registers further tasks")

@@ -129,7 +129,12 @@ def write_text(path: str | Path, text: str) -> Path:
 
 def write_json(path: str | Path, value) -> Path:
     """Write plain data as JSON, whole or not at all; returns the path."""
-    return write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+    return write_text(path, as_json(value))
+
+
+def as_json(value) -> str:
+    """Plain data as JSON, indented, with a line's end."""
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
 
 
 def read_json(path: str | Path):

@@ -14,7 +14,6 @@ from helpers.study import makers
 from helpers.study.opening import own_domain
 from helpers.study.steps import Step
 
-SEED = 0  # of selections, one each as in the paper; seeds vary in fine-tuning and, by ADAPTATION_SEEDS, in adaptation
 GENERIC = "generic"  # the sample of the base model's own pretraining sources, "PT" in the paper
 
 
@@ -150,8 +149,9 @@ class Plan:
     def model(self, method: str, task: str, seed: int = 0) -> Step | None:
         """The checkpoint that a method means for a task; None for the base itself and for methods without a model.
 
-        seed: of the fine-tuning; those of ADAPTATION_SEEDS adaptations take turns. Raises UserError for an unknown
-        method, NothingToCompare where the study has no text for it.
+        seed: of the fine-tuning, or the adaptation's number from 0: the ADAPTATION_SEEDS adaptations take turns.
+        Selected text is drawn once, as in the paper. Raises UserError for an unknown method, NothingToCompare where
+        the study has no text for it.
         """
         check(method)
         number = seed % self.config.adaptation_seeds
@@ -214,6 +214,7 @@ class Plan:
         about="", **more,
     ) -> Step:  # fmt: skip
         reads = {"texts": texts, "parent": parent, "selected": selected}
+        seed += self.config.first_seed
         settings = {"recipe": recipe, "seed": seed, "base": self.base["base"], **more}
         name = f"{what} on {texts.name}" + (f", seed {seed}" if seed else "")
         return Step(
@@ -233,13 +234,14 @@ class Plan:
     def vampire(self, task: str) -> Step:
         """VAMPIRE for a task, shared by every k."""
         reads = {"pool": self.pool(self.domain_of(task)), "task": self.task_text(task)}
-        return Step(makers.vampire, {"epochs": self.config.vampire_epochs, "seed": SEED}, reads, name=task)
+        settings = {"epochs": self.config.vampire_epochs, "seed": self.config.first_seed}
+        return Step(makers.vampire, settings, reads, name=task)
 
     @functools.cache  # noqa: B019
     def selection(self, task: str, selector: str, k: int) -> Step:
         """Text for a task by one selector. VAMPIRE's rivals get as many sentences as it found at the same k."""
         reads = {"pool": self.pool(self.domain_of(task)), "task": self.task_text(task), "held": self.held}
-        settings, here = {"selector": selector, "k": k, "seed": SEED}, {}
+        settings, here = {"selector": selector, "k": k, "seed": self.config.first_seed}, {}
         if selector == "vampire":
             reads["vampire"] = self.vampire(task)
         elif "vampire" in self.config.selectors:
@@ -305,7 +307,8 @@ class Plan:
         c, steps = self.config, []
         here = {"source": self.source, "name": task}
         for number in range(1 if method in BASELINES else min(c.adaptation_seeds, draws)):
-            seeds = list(range(draws)) if method in BASELINES else list(range(number, draws, c.adaptation_seeds))
+            every = range(c.first_seed, c.first_seed + draws)
+            seeds = [seed for seed in every if method in BASELINES or seed % c.adaptation_seeds == number]
             settings = self._scored(task) | {"labels": labels, "seeds": seeds}
             name = f"{task} {method}, {labels or 'all'} labels"
             if method in BASELINES:

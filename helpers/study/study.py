@@ -1,7 +1,6 @@
 """A study: its plan, the store it is made in, the folder it writes to, and what notebooks ask of it."""
 
 import functools
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from helpers import compute, paths
 from helpers.config import Config
 from helpers.data import leaked_rows
 from helpers.errors import UserError
-from helpers.files import read_json, write_text
+from helpers.files import as_json, read_json, write_text
 from helpers.jobs import InProcess, JobsFailed, broken, executor
 from helpers.methods import BASELINES, METHODS, check, split_selection
 from helpers.results import load_records, record_path, write_record
@@ -142,7 +141,9 @@ class Study:
     def overlap(self) -> pd.DataFrame:
         """Vocabulary overlap of PT and every domain, both definitions. Paper: section 3.1, Figure 2."""
         frame = self.table(self.plan.overlap())
-        self.write("records/overlap.json", _json({"key": self.plan.overlap().key, "percent": frame.to_dict("records")}))
+        self.write(
+            "records/overlap.json", as_json({"key": self.plan.overlap().key, "percent": frame.to_dict("records")})
+        )
         return frame
 
     def audit(self) -> pd.DataFrame:
@@ -200,7 +201,7 @@ class Study:
         texts = METHODS[method].texts if method in METHODS else ()
         own = {("unrelated",): "dapt", ("partner",): "tapt"}.get(texts, method)
         row = {"method": own, "corpus": model.reads["texts"].name + shuffled,
-               "seed": number, "selector": selector, "k": k}  # fmt: skip
+               "seed": model.settings["seed"], "selector": selector, "k": k}  # fmt: skip
         if judged:
             found = self.table(judged[0]).iloc[0]
             row |= {"selected_words": int(found["words"]), "word_cover": float(found["word_cover"]),
@@ -226,7 +227,7 @@ class Study:
             for (name, sample), documents in self._domain_losses().items()
         ]
         keys = {f"dapt_{name}": self.plan.dapt(name).key for name in self.domains}
-        self.write("records/mlm_loss.json", _json({"checkpoints": keys, "losses": rows}))
+        self.write("records/mlm_loss.json", as_json({"checkpoints": keys, "losses": rows}))
         return pd.DataFrame(rows)
 
     def document_losses(self, tasks: Sequence[str] = ()) -> pd.DataFrame:
@@ -321,14 +322,15 @@ class Study:
 
     def _cells(self, methods, tasks, recipe: str) -> tuple[dict[tuple[str, str, int], Step], list[Step]]:
         """The record of each (task, method, seed), and what is measured of their checkpoints."""
-        seeds = range(self.config.strong_seeds if recipe == "strong" else self.config.seeds)
+        first, count = self.config.first_seed, self.config.strong_seeds if recipe == "strong" else self.config.seeds
+        seeds = range(first, first + count)
         pairs = self.possible(methods, tasks)
         cells = {
             (task, method, seed): self.plan.record(task, method, seed, recipe)
             for seed in seeds  # seed by seed, so that an interrupted run has something of everything
             for method, task in pairs
             # without a draw of labels there is no chance in a baseline
-            if seed == 0 or self.config.labels or method not in BASELINES
+            if seed == first or self.config.labels or method not in BASELINES
         }
         numbers = range(min(self.config.adaptation_seeds, len(seeds)))
         return cells, [step for pair in pairs for number in numbers for step in self._measured(*pair, number)]
@@ -404,7 +406,3 @@ class Study:
         path = write_text(self.output / name, text)
         self._written[path] = None
         return path
-
-
-def _json(value) -> str:
-    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"

@@ -11,7 +11,7 @@ import pandas as pd
 from helpers.config import Config, make_config
 from helpers.methods import BASELINES, CURVE, TABLE_3, TABLE_5, TABLE_6, TABLE_8, together
 from helpers.study.makers import TEXTS
-from helpers.study.plan import GENERIC, SEED, NothingToCompare
+from helpers.study.plan import GENERIC, NothingToCompare
 from helpers.study.steps import Step, missing
 from helpers.study.study import Study
 from helpers.study.texts import Lines
@@ -225,7 +225,7 @@ def text_map(study: Study, task: str, k: int, most: int = 600) -> pd.DataFrame:
         "selected": study.select(task, "vampire", k).texts,
         "task": study.task_texts(task),
     }
-    draw = np.random.default_rng(SEED)
+    draw = np.random.default_rng(study.config.first_seed)
     rows = [
         {"kind": kind, "text": texts[i]}
         for kind, texts in kinds.items()

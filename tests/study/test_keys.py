@@ -50,6 +50,7 @@ MAY_CHANGE = {
     "base_model": None,
     "output_dir": (".", set()), "workers": (2, set()), "cluster": ("local", set()),
     "seeds": (1, set()), "strong_seeds": (2, set()),  # more of the same kind, none changed
+    "first_seed": (7, {"vampire", "selection", "quality"} | ADAPTATION),
     "max_train": (30, {"held", *DOMAIN}), "max_dev": (9, {"held", *DOMAIN}), "max_test": (9, {"held", *DOMAIN}),
     "max_length": (32, ADAPTATION), "top_words": (77, {"overlap"}), "overlap_documents": (55, {"overlap"}),
     "heldout_documents": (7, {"losses"}), "dapt_steps": (30, {"model", "losses", "record"}),
