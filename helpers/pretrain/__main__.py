@@ -34,11 +34,12 @@ def main(
     mask_probability: float | None = None,
     dropout: float | None = None,
     packing: str | None = None,
+    decay: Annotated[float | None, typer.Option(help="share of updates at the end over which the rate falls")] = None,
 ) -> None:
     """Adapt a masked LM to a JSONL file of text."""
     changes = dict(
         steps=steps, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, max_length=max_length,
-        mask_probability=mask_probability, dropout=dropout, packing=packing,
+        mask_probability=mask_probability, dropout=dropout, packing=packing, decay=decay,
     )  # fmt: skip
     changes = {name: value for name, value in changes.items() if value is not None}
     corpus = load_domain(stem(texts), domain_file=str(texts))

@@ -84,7 +84,7 @@ def adapt(
     output.mkdir(parents=True, exist_ok=True)
     windows, documents = _windows(texts, tokenizer, recipe, group.own_folder(output))
     facts = plain({
-        "recipe": recipe, "seed": seed, "text": checkpoint.digest_of_arrays(windows.tokens, windows.starts),
+        "recipe": recipe.as_dict(), "seed": seed, "text": checkpoint.digest_of_arrays(windows.tokens, windows.starts),
         "model": checkpoint.digest_of_tensors(net.state_dict()),
     })  # fmt: skip
     if finished := _finished(output, facts, log):

@@ -11,14 +11,14 @@ from helpers.errors import UserError
 class Recipe:
     """How masked-LM training goes on. The defaults are the paper's (Table 13).
 
-    name: what the run is called. learning_rate: peak, reached after `warmup` (share of all updates) and
-    falling linearly to 0. batch_size: sequences (windows of at most max_length tokens) an update, however
-    many pieces the machine computes it in. steps or epochs: exactly one of the two. clip: largest gradient
-    norm. mask_probability: share of tokens to predict; of those 80 % become the mask token, 10 % a random
-    token, 10 % stay. max_length: tokens a window, special ones included; None
-    is the paper's 512, or all the model knows where that is less. packing:
-    'documents' keeps every document by itself; 'full_sentences' is RoBERTa's
-    own, running text cut every max_length tokens across documents. dropout: None keeps the model's own.
+    name: what the run is called. learning_rate: peak, reached after `warmup` (share of all updates) and falling linearly
+    to 0. decay: None for that, or the share of updates at the end over which it falls, the peak held until then (warm-up,
+    stable, decay). batch_size: sequences (windows of at most max_length tokens) an update, however many pieces the
+    machine computes it in. steps or epochs: exactly one of the two. clip: largest gradient norm. mask_probability:
+    share of tokens to predict; of those 80 % become the mask token, 10 % a random token, 10 % stay. max_length: tokens a
+    window, special ones included; None is the paper's 512, or all the model knows where that is less. packing:
+    'documents' keeps every document by itself; 'full_sentences' is RoBERTa's own, running text cut every max_length
+    tokens across documents. dropout: None keeps the model's own.
 
     >>> DAPT.updates(windows=512), TAPT.updates(windows=512)
     (12500, 200)
@@ -40,6 +40,7 @@ class Recipe:
     max_length: int | None = None
     packing: str = "documents"
     dropout: float | None = None
+    decay: float | None = None
 
     def __post_init__(self):
         if (self.steps is None) == (self.epochs is None):
@@ -52,6 +53,7 @@ class Recipe:
             "learning_rate": 0 < self.learning_rate < math.inf,
             "epochs": self.epochs is None or 0 < self.epochs < math.inf,
             "warmup": 0 <= self.warmup <= 1,
+            "decay": self.decay is None or 0 < self.decay <= 1 - self.warmup,
             "weight_decay": 0 <= self.weight_decay < math.inf,
             "adam_betas": len(self.adam_betas) == 2 and all(0 <= beta < 1 for beta in self.adam_betas),
             "adam_epsilon": 0 < self.adam_epsilon < math.inf,
@@ -74,12 +76,17 @@ class Recipe:
         return max(1, -(-int(windows * self.epochs) // self.batch_size))
 
     def learning_rate_at(self, step: int, steps: int) -> float:
-        """Learning rate of update `step` (0 .. steps-1): linear warm-up, then linear decay to 0."""
-        return warmed_linear(step, steps, warm=max(1, round(self.warmup * steps)), peak=self.learning_rate)
+        """Learning rate of update `step` (0 .. steps-1): linear warm-up, maybe a plateau, then linear decay to 0."""
+        warm = max(1, round(self.warmup * steps))
+        fall = None if self.decay is None else min(steps - warm, max(1, round(self.decay * steps)))
+        return warmed_linear(step, steps, warm, self.learning_rate, fall)
 
     def as_dict(self) -> dict:
         """The recipe as JSON-ready values: what a stored checkpoint is keyed by."""
-        return asdict(self)
+        values = asdict(self)
+        if self.decay is None:  # checkpoints made before there was the field keep their keys
+            del values["decay"]
+        return values
 
 
 DAPT = Recipe("dapt", learning_rate=5e-4, batch_size=2048, steps=12_500)

@@ -59,3 +59,21 @@ def test_another_wheel_than_the_pinned_one_is_refused(wheel, tmp_path):
 def test_a_checkpoint_says_whether_it_has_a_head(tmp_path, architectures, answer):
     (tmp_path / "config.json").write_text(json.dumps({"architectures": architectures}))
     assert models.has_masked_lm_head(tmp_path) is answer
+
+
+@pytest.mark.parametrize(
+    "kind", ["Bert", "Roberta", "DistilBert", "Electra", "Albert", "MPNet", "ModernBert", "Camembert"]
+)
+def test_the_weights_say_whether_there_is_a_head_whatever_the_configuration_says(tmp_path, kind):
+    import transformers
+
+    sizes = dict(vocab_size=40, hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
+                 embedding_size=16, dim=16, hidden_dim=32, n_layers=1, n_heads=2, pad_token_id=1)  # fmt: skip
+    config = getattr(transformers, f"{kind}Config")(**sizes)
+    for suffix, answer in (("ForMaskedLM", True), ("Model", False), ("ForPreTraining", False)):
+        if (suffix == "ForPreTraining") <= (kind == "Electra"):  # a discriminator; BERT's pretraining has the head
+            folder = tmp_path / suffix
+            getattr(transformers, kind + suffix)(config).save_pretrained(folder)
+            written = json.loads((folder / "config.json").read_text())
+            (folder / "config.json").write_text(json.dumps(written | {"architectures": None}))
+            assert models.has_masked_lm_head(folder) is answer, suffix

@@ -25,6 +25,15 @@ def test_learning_rate_warms_up_linearly_and_falls_to_nearly_zero():
     assert max(rates) == 1.0
 
 
+def test_a_decay_of_the_last_part_holds_the_peak_until_then():
+    recipe = Recipe("r", learning_rate=2.0, batch_size=1, steps=100, warmup=0.1, decay=0.2)
+    rates = [recipe.learning_rate_at(step, 100) for step in range(100)]
+    assert rates[:10] == pytest.approx([0.2 * (step + 1) for step in range(10)])
+    assert set(rates[10:81]) == {2.0} and rates[80:] == pytest.approx([2 - 0.1 * step for step in range(20)])
+    # what a checkpoint is keyed by does not change for recipes that were there before
+    assert recipe.as_dict()["decay"] == 0.2 and "decay" not in DAPT.as_dict()
+
+
 def test_steps_and_epochs_exclude_each_other():
     with pytest.raises(UserError, match="either steps or epochs"):
         Recipe("r", learning_rate=1.0, batch_size=1, steps=1, epochs=1)
@@ -36,7 +45,7 @@ def test_steps_and_epochs_exclude_each_other():
     "name, value",
     [("steps", 0), ("max_length", 2), ("learning_rate", float("nan")), ("learning_rate", float("inf")),
      ("epochs", -1), ("epochs", float("nan")), ("batch_size", 0), ("mask_probability", 1.0), ("dropout", 1.0),
-     ("warmup", -0.1), ("clip", 0)],
+     ("warmup", -0.1), ("clip", 0), ("decay", 0), ("decay", 0.95)],
 )  # fmt: skip
 def test_values_out_of_range_are_refused_by_name(name, value):
     with pytest.raises(UserError, match=f"^recipe dapt: {name} [^\n]* is out of range$"):
