@@ -11,14 +11,14 @@ from helpers.errors import UserError
 class Recipe:
     """How masked-LM training goes on. The defaults are the paper's (Table 13).
 
-    name: what the run is called. learning_rate: peak, reached after `warmup` (share of all updates) and falling linearly
-    to 0. decay: None for that, or the share of updates at the end over which it falls, the peak held until then (warm-up,
-    stable, decay). batch_size: sequences (windows of at most max_length tokens) an update, however many pieces the
-    machine computes it in. steps or epochs: exactly one of the two. clip: largest gradient norm. mask_probability:
-    share of tokens to predict; of those 80 % become the mask token, 10 % a random token, 10 % stay. max_length: tokens a
-    window, special ones included; None is the paper's 512, or all the model knows where that is less. packing:
-    'documents' keeps every document by itself; 'full_sentences' is RoBERTa's own, running text cut every max_length
-    tokens across documents. dropout: None keeps the model's own.
+    name: what the run is called. learning_rate: peak, reached after `warmup` (share of all updates) and falling
+    linearly to 0. decay: None for that, or the share of updates at the end over which it falls, the peak held until
+    then (warm-up, stable, decay). batch_size: sequences (windows of at most max_length tokens) an update, however
+    many pieces the machine computes it in. steps or epochs: exactly one of the two. clip: largest gradient norm.
+    mask_probability: share of tokens to predict; of those 80 % become the mask token, 10 % a random token, 10 % stay.
+    max_length: tokens a window, special ones included; None is the paper's 512, or all the model knows where that is
+    less. packing: 'documents' keeps every document by itself; 'full_sentences' is RoBERTa's own, running text cut
+    every max_length tokens across documents. dropout: None keeps the model's own.
 
     >>> DAPT.updates(windows=512), TAPT.updates(windows=512)
     (12500, 200)
