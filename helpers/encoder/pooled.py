@@ -1,10 +1,12 @@
 """Sentence vectors of a transformer: the mean of its last hidden states, or of its word embeddings."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from helpers import compute
+from helpers.files import write_json
 
 
 def mean_pooled(
@@ -37,3 +39,29 @@ def mean_pooled(
             mask = batch["attention_mask"][:, :, None]
             vectors[rows] = ((hidden * mask).sum(1) / mask.sum(1)).cpu().numpy()
     return vectors
+
+
+def write_sentence_encoder(model: str | Path, folder: str | Path, max_length: int = 128) -> Path:
+    """Write an adapted model's encoder as a folder that sentence-transformers loads: mean over the tokens' vectors.
+
+    model: 'mini', 'minilm', a folder or a hub name. max_length: tokens a text, longer ones are cut. Returns the folder,
+    which is an ordinary Hugging Face encoder too. Its vectors are those of `mean_pooled`; nothing has taught them yet
+    that like texts lie near each other. Raises UserError when the model cannot be loaded.
+    """
+    from helpers.encoder.load import encoder_of
+
+    folder = Path(folder)
+    network, tokenizer = encoder_of(str(model))
+    folder.mkdir(parents=True, exist_ok=True)
+    network.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    library = "sentence_transformers.models"
+    steps = [("0", "", f"{library}.Transformer"), ("1", "1_Pooling", f"{library}.Pooling")]
+    modules = [{"idx": int(name), "name": name, "path": path, "type": kind} for name, path, kind in steps]
+    write_json(folder / "modules.json", modules)
+    write_json(folder / "sentence_bert_config.json", {"max_seq_length": max_length, "do_lower_case": False})
+    (folder / "1_Pooling").mkdir(exist_ok=True)
+    pooling = {"word_embedding_dimension": network.config.hidden_size, "pooling_mode_mean_tokens": True,
+               "pooling_mode_cls_token": False, "pooling_mode_max_tokens": False}  # fmt: skip
+    write_json(folder / "1_Pooling" / "config.json", pooling)
+    return folder

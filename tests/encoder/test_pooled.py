@@ -1,0 +1,35 @@
+"""An encoder written for sentence-transformers: its vectors are ours, read by transformers alone and by the library."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from helpers.encoder.pooled import mean_pooled, write_sentence_encoder
+
+TEXTS = ["the court heard the claim", "a dull film, with a worse ending than its beginning"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_sentence_encoder("mini", tmp_path_factory.mktemp("sentences") / "mini", max_length=32)
+
+
+def test_the_folder_is_an_encoder_with_mean_pooling_told_in_its_files(folder):
+    from transformers import AutoModel, AutoTokenizer
+
+    model, tokenizer = (kind.from_pretrained(folder) for kind in (AutoModel, AutoTokenizer))
+    told = json.loads((folder / "1_Pooling" / "config.json").read_text())
+    assert told["pooling_mode_mean_tokens"] and told["word_embedding_dimension"] == model.config.hidden_size
+    assert [one["path"] for one in json.loads((folder / "modules.json").read_text())] == ["", "1_Pooling"]
+    for text, ours in zip(TEXTS, mean_pooled(TEXTS, "mini", max_length=32), strict=True):
+        with torch.inference_mode():
+            hidden = model.eval()(**tokenizer(text, return_tensors="pt")).last_hidden_state[0]
+        assert hidden.mean(dim=0).numpy() == pytest.approx(ours, abs=2e-2)  # ours may run in bf16
+
+
+def test_sentence_transformers_gives_the_same_vectors(folder):
+    library = pytest.importorskip("sentence_transformers")
+    theirs = library.SentenceTransformer(str(folder), device="cpu").encode(TEXTS)
+    assert np.asarray(theirs) == pytest.approx(mean_pooled(TEXTS, "mini", max_length=32), abs=2e-2)
