@@ -54,6 +54,7 @@ def server(monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", base + "/hub/")
     monkeypatch.setenv("DSP_BUCKET_URL", base + "/bucket")
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)  # read from the environment at its import
     monkeypatch.setattr(download, "_silent_hosts", set())
     threading.Thread(target=web.serve_forever, args=(0.01,), daemon=True).start()
     yield web
