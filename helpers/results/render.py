@@ -74,6 +74,9 @@ def show(table: pd.DataFrame, digits: int = 1):
     shown = table.drop(columns=inner).dropna(axis="columns", how="all")
     if "method" in shown:
         shown = shown.assign(method=shown["method"].map(method_title))
+    floats = shown.select_dtypes("float")
+    whole = [name for name in floats if (floats[name].dropna() % 1 == 0).all()]  # counts that some rows lack
+    shown = shown.astype(dict.fromkeys(whole, "Int64"))
     shown = shown.rename(columns=lambda name: header(name) if isinstance(name, str) else name)
     counts = table.index.name is None and pd.api.types.is_integer_dtype(table.index)
     style = shown.style.format(precision=digits, na_rep="", thousands=",", escape="html")
