@@ -230,6 +230,7 @@ def test_a_batch_system_is_asked_for_workers_and_they_do_the_jobs(tmp_path, monk
     with dask.config.set({f"jobqueue.slurm.{name}": value for name, value in place.items()}):
         pool = executor(2, "slurm")
         try:
+            pool._client.wait_for_workers(2, timeout=120)  # a machine where none can come fails here and does not wait
             processes = set(run_jobs(own_process, [1.0] * 4, executor=pool))
         finally:
             pool._client.cluster.close()
