@@ -84,7 +84,7 @@ def _dask(workers: int, name: str) -> Executor:
     try:
         from distributed import Client, LocalCluster
     except ImportError:
-        raise UserError(f"CLUSTER={name}: Dask is not installed; pip install 'dsp-notebooks[cluster]'") from None
+        raise UserError(f"CLUSTER={name}: Dask is not installed; pip install 'dask[distributed]' dask-jobqueue") from None
     cluster = name
     try:
         if name == "local":
@@ -109,7 +109,7 @@ def _batch_system(name: str):
     try:
         import dask_jobqueue
     except ImportError:
-        raise UserError(f"CLUSTER={name}: pip install 'dsp-notebooks[cluster]' for dask-jobqueue") from None
+        raise UserError(f"CLUSTER={name}: pip install dask-jobqueue") from None
     finally:
         if main:
             signal.signal(signal.SIGINT, before)
