@@ -84,7 +84,8 @@ def _dask(workers: int, name: str) -> Executor:
     try:
         from distributed import Client, LocalCluster
     except ImportError:
-        raise UserError(f"CLUSTER={name}: Dask is not installed; pip install 'dask[distributed]' dask-jobqueue") from None
+        needed = "pip install 'dask[distributed]' dask-jobqueue"
+        raise UserError(f"CLUSTER={name}: Dask is not installed; {needed}") from None
     cluster = name
     try:
         if name == "local":
