@@ -183,7 +183,8 @@ def _domain_of(task: str, config: dict) -> str | None:
 
 
 def _verdicts(claims: pd.DataFrame) -> pd.DataFrame:
-    return sentences.verdict_counts(claims).replace(0, "")  # what there is none of is left blank
+    counts = sentences.verdict_counts(claims).set_index("measure")
+    return counts.astype("Int64").mask(counts == 0).reset_index()  # what there is none of is left blank
 
 
 def _command(config: dict, name: str) -> str:
