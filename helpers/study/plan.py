@@ -145,16 +145,20 @@ class Plan:
                                      max_length=config.max_length)  # fmt: skip
         return self._adapted("head", recipe.as_dict(), self.domain(GENERIC), None)
 
+    def turn(self, seed: int) -> int:
+        """The number of the adaptation whose turn it is at a seed of fine-tuning or a draw."""
+        return (seed - self.config.first_seed) % self.config.adaptation_seeds
+
     @functools.cache  # noqa: B019
-    def model(self, method: str, task: str, seed: int = 0) -> Step | None:
+    def model(self, method: str, task: str, number: int = 0) -> Step | None:
         """The checkpoint that a method means for a task; None for the base itself and for methods without a model.
 
-        seed: of the fine-tuning, or the adaptation's number from 0: the ADAPTATION_SEEDS adaptations take turns.
-        Selected text is drawn once, as in the paper. Raises UserError for an unknown method, NothingToCompare where
-        the study has no text for it.
+        number: which of the ADAPTATION_SEEDS adaptations, from 0, counted round; see `turn`. Selected text is drawn
+        once, as in the paper. Raises UserError for an unknown method, NothingToCompare where the study has no text
+        for it.
         """
         check(method)
-        number = seed % self.config.adaptation_seeds
+        number %= self.config.adaptation_seeds
         if picked := split_selection(method):
             return self.tapt(task, selected=self.selection(task, *picked), seed=number)
         step = None
@@ -285,7 +289,7 @@ class Plan:
         """One fine-tuning, or one fit of a baseline."""
         from helpers.classify import recipe_for
 
-        c, loaded, model = self.config, self.task(task), self.model(method, task, seed)
+        c, loaded, model = self.config, self.task(task), self.model(method, task, self.turn(seed))
         settings = self._scored(task) | {"seed": seed, "labels": c.labels, "recipe": {}, "base": ""}
         if method in BASELINES:
             settings["baseline"] = method
@@ -308,7 +312,7 @@ class Plan:
         here = {"source": self.source, "name": task}
         for number in range(1 if method in BASELINES else min(c.adaptation_seeds, draws)):
             every = range(c.first_seed, c.first_seed + draws)
-            seeds = [seed for seed in every if method in BASELINES or seed % c.adaptation_seeds == number]
+            seeds = [seed for seed in every if method in BASELINES or self.turn(seed) == number]
             settings = self._scored(task) | {"labels": labels, "seeds": seeds}
             name = f"{task} {method}, {labels or 'all'} labels"
             if method in BASELINES:

@@ -167,9 +167,9 @@ class Study:
         and after on held-out text of its own kind. Paper: sections 3 and 4, Tables 1 and 13.
         """
         pairs = [(method, task) for method, task in self.possible(methods, tasks) if self.plan.model(method, task)]
-        cells = [(*pair, seed) for seed in range(self.config.adaptation_seeds) for pair in pairs]
+        cells = [(*pair, number) for number in range(self.config.adaptation_seeds) for pair in pairs]
         self.make([step for cell in cells for step in self._measured(*cell)])
-        rows = {self.plan.model(*cell).key: self.adaptation(*cell) for cell in reversed(cells)}
+        rows = {self.plan.model(*cell).key: self._adaptation(*cell) for cell in reversed(cells)}
         return pd.DataFrame(list(rows.values())[::-1])
 
     def adapted(self, method: str, task: str) -> Path:
@@ -177,9 +177,9 @@ class Study:
         step = self.plan.model(method, task)
         return self.folder(step) if step else Path(self.plan.base["base_path"])
 
-    def _measured(self, method: str, task: str, seed: int = 0) -> list[Step]:
+    def _measured(self, method: str, task: str, number: int = 0) -> list[Step]:
         """A checkpoint and its loss after and before, on held-out text of its own kind; nothing for the base."""
-        if (model := self.plan.model(method, task, seed)) is None:
+        if (model := self.plan.model(method, task, number)) is None:
             return []
         sample = self.plan.sample(method, task)
         steps = [model, self.plan.losses(model, sample), self.plan.losses(model.reads.get("parent"), sample)]
@@ -187,9 +187,9 @@ class Study:
             steps.append(self.plan.quality(task, *picked))
         return steps
 
-    def adaptation(self, method: str, task: str, seed: int = 0) -> dict:
+    def adaptation(self, method: str, task: str, seed: int) -> dict:
         """What the checkpoint of a fine-tuning seed cost and did: the `adaptation` part of a record."""
-        return self._adaptation(method, task, seed % self.config.adaptation_seeds)
+        return self._adaptation(method, task, self.plan.turn(seed))
 
     @functools.cache  # noqa: B019 - the same for every seed whose turn it is
     def _adaptation(self, method: str, task: str, number: int) -> dict:

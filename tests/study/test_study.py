@@ -218,3 +218,11 @@ def test_seeds_take_turns_on_the_adaptations(open_study, made):
     losses = views.task_losses(study, ["base", "dapt"], ["chemprot"])
     assert losses.groupby("method")["adaptation"].nunique().to_dict() == {"base": 1, "dapt": 2}
     assert set(losses["corpus"]) == {"", "biomed"}
+
+
+def test_by_other_chance_each_draw_has_an_adaptation_however_few_they_are(open_study):
+    study = open_study(ADAPTATION_SEEDS=2, FIRST_SEED=7, SEEDS=1)
+    (draws,) = (step.settings["seeds"] for step in study.plan.read_outs("chemprot", "dapt", 8, 1))
+    record = study.plan.record("chemprot", "dapt", 7)
+    assert draws == [7] and record.reads["model"].key == study.plan.model("dapt", "chemprot").key
+    assert record.reads["model"].settings["seed"] == 7 and record.settings["seed"] == 7
