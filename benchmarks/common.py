@@ -1,6 +1,5 @@
 """Two ways of doing one thing, timed in turn in one process on the same inputs."""
 
-import json
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from pathlib import Path
@@ -53,7 +52,7 @@ def main(cases: Callable[[str], Iterable[dict]], description: str) -> None:
             line = "{case:<58} {unit:<12} {ours:>11.4g} {peer:>11.4g} {ratio:>7.2f}  {peer_name}"
             print(line.format(**found), flush=True)
         if json_file:
-            files.write_text(json_file, json.dumps(rows, indent=1) + "\n")
+            files.write_json(json_file, rows)
 
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command(help=description)(command)

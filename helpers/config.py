@@ -230,11 +230,12 @@ def check_places(config: Config) -> None:
 
 
 DATA_FOLDERS = ("tasks", "domains")  # of a data root
+QUEUES = ("slurm", "pbs", "sge", "lsf")  # batch systems that CLUSTER names, as dask-jobqueue does in capitals
 _SETTINGS = (
     (
         "CLUSTER",
-        r"local|slurm|pbs|sge|lsf|(tcp|tls|ucx|inproc|ws|wss)://\S+",
-        "local, slurm, pbs, sge, lsf, or the address of a scheduler, as tcp://host:8786",
+        rf"local|{'|'.join(QUEUES)}|(tcp|tls|ucx|inproc|ws|wss)://\S+",
+        f"local, {', '.join(QUEUES)}, or the address of a scheduler, as tcp://host:8786",
     ),
     ("DSP_DEVICE", r"(cpu|cuda|mps|xpu)(:\d{1,3})?", "cpu, cuda, mps or xpu, or one of several as cuda:1"),
     ("DSP_PRECISION", r"bf16|fp32", "bf16 or fp32"),

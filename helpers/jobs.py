@@ -25,8 +25,6 @@ from helpers.compute import cores, keep_memory
 from helpers.errors import UserError
 from helpers.progress import Progress
 
-QUEUES = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "sge": "SGECluster", "lsf": "LSFCluster"}
-
 
 class InProcess(Executor):
     """Runs each job at once in this process: no start-up cost, readable tracebacks, a debugger works."""
@@ -45,8 +43,8 @@ def executor(workers: int = 0, cluster: str = "") -> Executor:
 
     workers: 0 means one a core, 1 runs the jobs in this process with all its threads.
     cluster: empty for processes of this machine; "local" for a Dask cluster on it; a Dask scheduler's address
-    ("tcp://host:8786"); or a batch system in QUEUES, asked through dask-jobqueue for `workers` jobs of the size that
-    its own configuration file says. Workers elsewhere must see the same store.
+    ("tcp://host:8786"); or a batch system in `helpers.config.QUEUES`, asked through dask-jobqueue for `workers` jobs
+    of the size that its own configuration file says. Workers elsewhere must see the same store.
     Processes are spawned (safe with CUDA and threads) and end when this process does, however it ends.
     Raises UserError when a cluster cannot be reached, or when a script would start itself again in each process.
 
@@ -81,6 +79,8 @@ def broken(executor: Executor) -> bool:
 
 
 def _dask(workers: int, name: str) -> Executor:
+    from helpers.config import QUEUES
+
     try:
         from distributed import Client, LocalCluster
     except ImportError:
@@ -114,7 +114,7 @@ def _batch_system(name: str):
     finally:
         if main:
             signal.signal(signal.SIGINT, before)
-    return getattr(dask_jobqueue, QUEUES[name])
+    return getattr(dask_jobqueue, f"{name.upper()}Cluster")
 
 
 def _refuse_bare_script() -> None:

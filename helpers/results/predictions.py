@@ -45,10 +45,7 @@ def changed_rows(records: pd.DataFrame, task: str, before: str, after: str, reci
     if seeds.empty:
         raise UserError(f"task {task}: {before} and {after} share no seed, so their predictions do not compare")
     gold = np.asarray(first.loc[seeds[0], "test_gold"])
-    right = [
-        sum((np.asarray(rows.loc[seed, "test_predictions"]) == gold).astype(int) for seed in seeds)
-        for rows in (first, second)
-    ]
+    right = [(np.stack(list(rows.loc[seeds, "test_predictions"])) == gold).sum(axis=0) for rows in (first, second)]
     labels = np.asarray(first["labels"].iloc[0])[gold]
     table = pd.DataFrame({"row": np.arange(len(gold)), "label": labels, "right_before": right[0],
                           "right_after": right[1], "seeds": len(seeds), "change": right[1] - right[0]})  # fmt: skip
