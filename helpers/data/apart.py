@@ -44,8 +44,10 @@ def set_apart(rows: pd.DataFrame, wanted: tuple[str, ...], where: str, *, seed: 
     found = {split: rows[sides == split] for split in ("train", *wanted)}
     for split, some in found.items():
         if not len(some):
+            kinds = len(by_group)
+            near = f", near copies of {kinds} text{'s' * (kinds > 1)} that stay together," if kinds < len(rows) else ""
             raise UserError(
-                f"{where}: {len(rows)} rows are too few to set {split} apart; give ten rows a label or more, "
+                f"{where}: {len(rows)} rows{near} are too few to set {split} apart; give ten rows a label or more, "
                 f"or a file {split} of your own"
             )
     return found

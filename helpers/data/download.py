@@ -20,6 +20,7 @@ from pathlib import Path
 import pandas as pd
 
 from helpers.data import jsonl, sources
+from helpers.data.hub import ask_hub
 from helpers.data.records import labelled
 from helpers.data.registry import TASKS, TaskSpec
 from helpers.errors import UserError
@@ -188,6 +189,11 @@ def _from_hub(data_set: str, file: str) -> bytes:
     endpoint = _base("HF_ENDPOINT", "https://huggingface.co")
     host = _host(endpoint)
     how = {"repo_type": "dataset", "endpoint": endpoint, "etag_timeout": _patience()}
+    try:
+        ask_hub(endpoint, _patience())
+    except OSError as error:
+        _silent_hosts.add(host)
+        raise _Refused(f"{host} does not answer ({error})") from None
     try:
         with tempfile.TemporaryDirectory() as folder:  # what is kept is the task as it was read, with its hash
             return Path(hf_hub_download(data_set, file, cache_dir=folder, **how)).read_bytes()

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from helpers import compute, paths
+from helpers.data.hub import ask_hub
 from helpers.encoder import packing
 from helpers.encoder.named import resolve_model
 from helpers.errors import UserError
@@ -127,19 +128,17 @@ def _check_files(name, folder: Path) -> None:
 
 def _check_hub(name, source: str) -> None:
     """Refuse a hub name that is neither cached nor within reach."""
-    # the hub's client tries each of a model's files several times before it gives up
-    from huggingface_hub import constants, get_session, try_to_load_from_cache
+    from huggingface_hub import constants, try_to_load_from_cache
 
     try:
         if isinstance(try_to_load_from_cache(source, "config.json"), str):
             return
         if constants.HF_HUB_OFFLINE:
             raise OSError("HF_HUB_OFFLINE is set")
-        get_session().head(constants.ENDPOINT, timeout=2)
-    except Exception as error:  # whatever the client's own transport raises
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:100]
+        ask_hub(constants.ENDPOINT)
+    except (OSError, ValueError) as error:  # ValueError: no name that a hub could have
         raise UserError(f"model {name}: not readable, no folder, not in the hub's cache, and the hub is not within "
-                        f"reach ({reason}); {paths.A_MODEL}") from None  # fmt: skip
+                        f"reach ({error}); {paths.A_MODEL}") from None  # fmt: skip
 
 
 @contextmanager

@@ -41,6 +41,7 @@ class Study:
         self.output = paths.outputs_dir(config.preset, config.output_dir)
         self.store = open_store(log)
         self._written: dict[Path, None] = {}
+        self._left_out: set[str] = set()  # reasons that have been said
 
     @classmethod
     def open(cls, PRESET: str = "demo", **overrides) -> "Study":
@@ -67,8 +68,7 @@ class Study:
     def make(self, steps: Iterable[Step]) -> None:
         """Make the steps and all they read, as jobs. Raises JobsFailed after everything that can be made is."""
         try:
-            make(steps, self.store, executor=self._executor,
-                 log=self.output / "logs", say=self.log)  # fmt: skip
+            make(steps, self.store, executor=self._executor, log=self.output / "logs", say=self.log)
         except JobsFailed:
             if pool := self.__dict__.pop("_pool", None):
                 pool.shutdown(wait=False)  # one of its processes may have died: the next call starts new ones
@@ -348,8 +348,9 @@ class Study:
                     reasons[str(error)] = None
         if reasons and not found:
             raise UserError("; ".join(reasons))
-        for reason in reasons:
+        for reason in reasons.keys() - self._left_out:
             self.log(f"left out: {reason}")
+        self._left_out |= reasons.keys()
         return found
 
     def _write_record(self, cell: tuple[str, str, int], scored: dict, recipe: str, step: Step) -> Path:

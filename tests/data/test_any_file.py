@@ -151,6 +151,13 @@ def test_a_file_too_small_to_split_is_refused():
         load_task(FRAME[:4])
 
 
+def test_rows_that_are_all_near_copies_are_told_to_be_so():
+    same = "the court held that the claim was barred by the statute and dismissed the appeal of the buyer"
+    frame = pd.DataFrame({"text": [f"{same} {number}" for number in range(60)], "label": ["a", "b"] * 30})
+    with pytest.raises(UserError, match="60 rows, near copies of 1 text that stay together, are too few"):
+        load_task(frame)
+
+
 def test_labels_lose_spaces_and_those_that_differ_by_case_alone_are_named(tmp_path):
     path = write_jsonl(tmp_path / "a.jsonl", [{"text": "x", "label": label} for label in ("pos", "pos ", "neg")])
     assert labelled(path)[0]["label"].tolist() == ["pos", "pos", "neg"]

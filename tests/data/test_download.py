@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from helpers.data import TASKS, available, download, load_task
+from helpers.data.hub import ask_hub
 from helpers.errors import UserError
 
 HYPERPARTISAN = {"train": 515, "dev": 65, "test": 65}
@@ -171,3 +172,17 @@ def test_rct_sample_needs_its_training_rows_alone(server, monkeypatch):
     serve(server, "/bucket/rct-sample/{}.jsonl", {"train": 5}, labels=labels)
     task = load_task("rct-sample")
     assert (len(task.train), len(task.dev), len(task.test)) == (5, 10, 10)
+
+
+def test_without_network_the_hub_is_asked_once_and_not_again_and_again(monkeypatch):
+    tried = []
+
+    class NoNetwork:
+        def head(self, address, timeout):
+            tried.append((address, timeout))
+            raise ConnectionError("Name or service not known")
+
+    monkeypatch.setattr("huggingface_hub.get_session", NoNetwork)
+    with pytest.raises(OSError, match="^Name or service not known$"):
+        ask_hub("https://huggingface.co", 2)
+    assert tried == [("https://huggingface.co", 2)]
