@@ -1,6 +1,6 @@
 # report  the six notebooks at preset demo -> outputs/demo/report.html   (PRESET=..., ARGS="-p SEEDS=2")
 # lab     the notebooks in JupyterLab
-# test    the tests                                                      (ARGS="-k store")
+# test    the tests, a process a core                                    (ARGS="-k store")
 # chaos   a small study killed 200 times, every artifact and input damaged (ARGS="-k kills", CHAOS_SEED=1)
 # bench   speed against peers -> outputs/bench/*.json
 # Each sets up .venv by itself, through pip and its own index configuration.
@@ -26,7 +26,7 @@ lab: $(READY)
 	$(BIN)/jupyter lab notebooks $(ARGS)
 
 test: $(READY)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 chaos: $(READY)
 	CHAOS_KILLS=$${CHAOS_KILLS:-200} $(BIN)/python -m pytest -m chaos $(ARGS)

@@ -89,7 +89,7 @@ def _read(name: str | Path, kind, what: str, poolerless: bool = False, **options
     folder = paths.model_folder(source, f"model {name}")
     _check_files(name, folder) if folder else _check_hub(name, source)
     try:
-        with _quiet():
+        with quiet():
             config = AutoConfig.from_pretrained(source)
             if getattr(config, "quantization_config", None):
                 raise ValueError("its weights are quantised, which cannot be trained on")
@@ -142,8 +142,8 @@ def _check_hub(name, source: str) -> None:
 
 
 @contextmanager
-def _quiet():
-    """Transformers reports parts it does not use at every load; here that is expected, or said in our own words."""
+def quiet():
+    """Transformers shows bars, and parts it does not use at every load: expected here, or said in our own words."""
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

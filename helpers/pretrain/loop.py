@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from helpers import compute
-from helpers.encoder.load import load_masked_lm
+from helpers.encoder.load import load_masked_lm, quiet
 from helpers.encoder.masked_lm import fitting_length, shares_rows
 from helpers.encoder.packing import Windows, position_offset, tokenize
 from helpers.errors import UserError
@@ -168,7 +168,8 @@ def _finished(output: Path, facts: dict, log) -> Adapted | None:
 def _save_model(net, tokenizer, output: Path, history, facts: dict) -> None:
     """Write the folder; the facts come last, so that they stand for a whole model."""
     made = output / "saving"
-    net.save_pretrained(made)
+    with quiet():
+        net.save_pretrained(made)
     tokenizer.save_pretrained(made)
     history.to_csv(made / HISTORY, index=False)
     for file in made.iterdir():
