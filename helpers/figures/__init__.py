@@ -19,7 +19,7 @@ from helpers.figures.scores import (
     seed_spread,
     transfer_dumbbell,
 )
-from helpers.figures.selection import cost_scatter, selection_curve, similarity_histogram, text_map
+from helpers.figures.selection import cost_scatter, selection_curve, similarity_histogram, text_map, vampire_curves
 from helpers.figures.style import DOMAIN_COLOURS, METHOD_COLOURS, STYLE
 
 __all__ = [
@@ -27,4 +27,5 @@ __all__ = [
     "gain_vs_loss_change", "gain_vs_overlap", "label_curve", "leak_bars", "leak_scores", "loss_curves",
     "loss_matrix_heatmap", "method_scores", "overlap_heatmap", "save_figure", "seed_spread", "selection_curve",
     "similarity_histogram", "text_map", "transfer_dumbbell", "typical_words_bars",
+    "vampire_curves",
 ]  # fmt: skip

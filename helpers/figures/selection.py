@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import EngFormatter, LogLocator
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator
 
 from helpers import paper
 from helpers.errors import UserError
@@ -76,6 +76,32 @@ def selection_curve(table: pd.DataFrame, axes=None):
 
 def _of(task: str | None) -> str:
     return f": {paper.TASK_TITLES.get(task, task)}" if task else ""
+
+
+@styled
+def vampire_curves(history: pd.DataFrame, axes=None, preset: str | None = None, task: str | None = None):
+    """The two terms of VAMPIRE's loss over its training: nats to tell a sentence's words, and the KL divergence.
+
+    history: epoch, word_loss, kl, kl_weight, a row an epoch, as a fitted `Vampire` keeps it. task: named in the title.
+    The loss is word_loss + kl_weight * kl. Returns the Axes [2].
+    """
+    if not len(history):
+        raise UserError("vampire_curves: the history has no epoch")
+    if axes is None:
+        axes = new_grid(1, 2, (7.4, 3.2))[0]
+    axes = np.ravel(np.asarray(axes, dtype=object))
+    for ax, term, title in zip(axes, ("word_loss", "kl"), ("words, given the topics", "KL to the prior"), strict=True):
+        ax.plot(history["epoch"], history[term], color=SELECTOR_COLOURS["vampire"], marker="o", ms=4)
+        ax.set_title(title)
+        ax.set_xlabel("epoch")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes[0].set_ylabel("nats a sentence")
+    axes[0].figure.suptitle("VAMPIRE's loss while it trains" + _of(task))
+    top = history["kl_weight"].max()
+    finish(
+        axes[0], history[["epoch", "word_loss", "kl", "kl_weight"]], f"the KL term's weight rises to {top:.2g}", preset
+    )
+    return axes
 
 
 @styled

@@ -8,6 +8,7 @@ from helpers.results.loss_claims import loss_changes, loss_claims
 from helpers.results.predictions import changed_rows, confusion
 from helpers.results.records import load_records, read_record, record_path, write_record
 from helpers.results.render import beside_paper, markdown, show
+from helpers.results.sentences import caption
 from helpers.results.stats import detectable_effect, holm, mean_interval, paired_combined
 from helpers.results.tables import (
     cost_table,
@@ -18,8 +19,8 @@ from helpers.results.tables import (
 )
 
 __all__ = [
-    "advise", "beside_paper", "calibration", "changed_rows", "claims", "confusion", "cost_table", "detectable_effect",
-    "hit_rates", "holm", "label_worth", "load_records", "loss_changes", "loss_claims", "markdown", "mean_interval",
-    "mlm_loss_table", "overlap_table", "paired_combined", "paper_verdicts", "read_record", "record_path",
-    "score_table", "selection_table", "show", "write_record",
+    "advise", "beside_paper", "calibration", "caption", "changed_rows", "claims", "confusion", "cost_table",
+    "detectable_effect", "hit_rates", "holm", "label_worth", "load_records", "loss_changes", "loss_claims", "markdown",
+    "mean_interval", "mlm_loss_table", "overlap_table", "paired_combined", "paper_verdicts", "read_record",
+    "record_path", "score_table", "selection_table", "show", "write_record",
 ]  # fmt: skip

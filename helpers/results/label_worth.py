@@ -14,10 +14,11 @@ def label_worth(curve: pd.DataFrame, *, draws: int = 1000, seed: int = 0, confid
     curve: task, method, labels, seed, score (percent), as `helpers.study.views.label_curve` gives it; the base at two
     budgets at least. draws, seed: of the bootstrap over the seeds of the curve.
 
-    Returns a row a task, adapted method and budget: labels, score and base_score (means, percent), worth with its 95 %
-    interval (further labels; negative where the base with fewer does as well) and n (seeds). The base's curve is made
-    rising and read between its budgets in the logarithm of labels; a score beyond its last budget is worth at least
-    what lies up to there, inf; one below its first, at most that, -inf. Raises UserError where the base is missing.
+    Returns a row a task, adapted method and budget but the base's last: labels, score and base_score (means, percent),
+    worth with its 95 % interval (further labels; negative where the base with fewer does as well) and n (seeds). The
+    base's curve is made rising and read between its budgets in the logarithm of labels; a score beyond its last budget
+    is worth at least what lies up to there, inf; one below its first, at most that, -inf.
+    Raises UserError where the base is missing.
 
     >>> rows = [("t", "base", 10, 0, 40.0), ("t", "base", 100, 0, 60.0), ("t", "dapt", 10, 0, 50.0)]
     >>> curve = pd.DataFrame(rows, columns=["task", "method", "labels", "seed", "score"])
@@ -31,7 +32,7 @@ def label_worth(curve: pd.DataFrame, *, draws: int = 1000, seed: int = 0, confid
         base = _by_budget(part[part["method"] == "base"])
         budgets = np.array(sorted(base))
         for (method, labels), cell in part[part["method"] != "base"].groupby(["method", "labels"], sort=False):
-            if labels not in base:
+            if labels not in base or labels == budgets[-1]:
                 continue
             scores = cell.set_index("seed")["score"]
             worth = _read_across(budgets, [base[one].mean() for one in budgets], scores.mean(), labels)

@@ -27,7 +27,7 @@ def farther_domains(
     comparison = "the slope of dapt - base on the words not shared with PT"
     row = Row(FARTHER, "all", comparison, "3.1, Figure 2, Table 3", UNKNOWN, unit="points for 10 % fewer shared words")
     if printed_gains:
-        theirs = {name: 100 - share for name, share in shared_with_pt(_figure_2()).items()}
+        theirs = {name: 100 - share for name, share in paper_shares().items()}
         row.paper_effect = float(_slope(theirs, list(printed_gains)) @ list(printed_gains.values()))
     if len(known) < 3:
         need = "No overlap of the domains with PT was given" if overlap is None else f"{len(known)} domains have both"
@@ -45,7 +45,7 @@ def overlap_order(overlap: pd.DataFrame, alpha: float = 0.05) -> Row:
     overlap: `overlap_matrix` or `overlap_table` with low and high. The effect is the least sure step between two
     neighbours of the paper's order, in points of percent; both share PT's sample, so its error is a little wide.
     """
-    shares, printed = shared_with_pt(overlap), shared_with_pt(_figure_2())
+    shares, printed = shared_with_pt(overlap), paper_shares()
     ordered = [name for name in sorted(printed, key=printed.get, reverse=True) if name in shares]
     row = Row(ORDER, "all", "", "3.1, Figure 2", UNKNOWN, measure="overlap", unit="% of the top words")
     row.common = {"recipe": "", "base_model": "", "preset": ""}
@@ -77,8 +77,9 @@ def _with_pt(overlap: pd.DataFrame) -> pd.DataFrame:
     return overlap[(overlap["definition"] == "text") & (overlap["a"] == "generic") & (overlap["b"] != "generic")]
 
 
-def _figure_2() -> pd.DataFrame:
-    return paper.table("figure2").assign(definition="text").rename(columns={"value": "mean"})
+def paper_shares() -> dict[str, float]:
+    """The same as the paper prints it in Figure 2."""
+    return shared_with_pt(paper.table("figure2").assign(definition="text").rename(columns={"value": "mean"}))
 
 
 def _slope(distance: Mapping[str, float], domains: Sequence[str]) -> np.ndarray:

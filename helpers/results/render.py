@@ -1,11 +1,13 @@
 """A table as a notebook shows it and as Markdown, and scores written the way the paper writes them."""
 
 import hashlib
+import html
 
 import numpy as np
 import pandas as pd
 
 from helpers.methods import method_order, method_title
+from helpers.results.sentences import caption
 
 HEADERS = {
     "sd": "SD", "n": "n", "low": "interval from", "high": "to", "paper_effect": "effect in the paper",
@@ -60,10 +62,11 @@ def beside_paper(table: pd.DataFrame, digits: int = 1) -> pd.DataFrame:
     return frame.drop(columns=empty)
 
 
-def show(table: pd.DataFrame, digits: int = 1):
+def show(table: pd.DataFrame, digits: int = 1, told: pd.DataFrame | None = None):
     """A table as a notebook shows it: plain headers, thousands separators, whole sentences, no empty columns.
 
-    digits: decimals of numbers that are not whole. Columns that tell where a number comes from (records, grades) are
+    digits: decimals of numbers that are not whole. told: the table that a sentence is computed from, see
+    `helpers.results.caption`; None: no sentence. Columns that tell where a number comes from (records, grades) are
     left out, and so is an index that only counts. Returns a pandas Styler, the same for the same table.
 
     >>> shown = show(pd.DataFrame({"method": ["tapt"], "fine_tune_seconds": [1234.5], "paper_grade": ["A"]}))
@@ -83,6 +86,9 @@ def show(table: pd.DataFrame, digits: int = 1):
     style.set_uuid(hashlib.sha256(shown.to_csv().encode()).hexdigest()[:8])
     texts = [name for name in shown if not pd.api.types.is_numeric_dtype(shown[name])]
     style.set_properties(subset=texts, **{"text-align": "left"})
+    if sentence := caption(told) if told is not None else "":
+        below = [{"selector": "caption", "props": "caption-side: bottom; text-align: left; font-style: italic"}]
+        style.set_caption(html.escape(sentence)).set_table_styles(below)
     return style.hide() if counts else style
 
 

@@ -15,8 +15,9 @@ from helpers.compute import git_commit, versions
 from helpers.config import PRESETS, Config, make_config
 from helpers.data import TASKS
 from helpers.errors import UserError
+from helpers.results import sentences
 from helpers.results.render import markdown
-from helpers.run import readable, sentences
+from helpers.run import readable
 from helpers.run.models import adapted_models, loading, shown
 from helpers.run.notebook_pages import write_pages
 from helpers.run.sections import SECTIONS, Section, further

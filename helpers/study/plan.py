@@ -175,6 +175,8 @@ class Plan:
                 return self.dapt(self.domain_of(task), parent, shuffle=True, seed=seed)
             case "unrelated":
                 return self.dapt(self.unrelated_domain(task), parent, seed=seed)
+            case "general":
+                return self.dapt(GENERIC, parent, seed=seed)
             case "task":
                 return self.tapt(task, parent, seed=seed)
             case "partner":
@@ -273,6 +275,8 @@ class Plan:
                 return self.domain(self.domain_of(task))
             case ("unrelated",):
                 return self.domain(self.unrelated_domain(task))
+            case ("general",):
+                return self.domain(GENERIC)
             case ("partner",):
                 return self.task_text(self.partner(task), "dev")
         return self.task_text(task, "dev")

@@ -213,6 +213,18 @@ def test_selection_curve_has_dapt_as_the_line_to_reach(scores):
         figures.selection_curve(table.head(0))
 
 
+def test_vampire_curves_show_both_terms_of_the_loss(texts):
+    history = pd.DataFrame({"epoch": [1, 2], "word_loss": [27.5, 26.2], "kl": [61.8, 77.7], "kl_weight": [0.003, 0.02]})
+    words, divergence = figures.vampire_curves(history, preset="demo", task="bbc")
+    assert words.lines[0].get_ydata().tolist() == [27.5, 26.2] and divergence.lines[0].get_ydata().tolist() == [
+        61.8,
+        77.7,
+    ]
+    assert "the KL term's weight rises to 0.02" in " ".join(texts(words.figure))
+    with pytest.raises(UserError, match="no epoch"):
+        figures.vampire_curves(history[:0])
+
+
 def test_similarity_histogram_integrates_to_one_and_ignores_nan(texts):
     ax = figures.similarity_histogram({"vampire": [0.8, 0.9, np.nan, 0.85], "random": [0.1, 0.4]}, preset="demo")
     data = DRAWN_FROM[ax.figure]

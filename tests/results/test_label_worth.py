@@ -44,6 +44,12 @@ def test_the_interval_holds_the_truth_for_most_curves():
     assert held >= 50
 
 
+def test_beyond_the_bases_last_budget_nothing_is_told():
+    # where the base was given no further label, the least gain would be worth infinitely many
+    found = label_worth(curve(base={10: [40] * 3, 100: [60] * 3}, dapt={10: [41] * 3, 100: [60.1] * 3}))
+    assert found["labels"].tolist() == [10]
+
+
 def test_the_base_is_needed():
     with pytest.raises(UserError, match="t has no scores of the base"):
         label_worth(curve(dapt={10: [1.0]}))

@@ -58,3 +58,10 @@ def test_a_shown_table_has_plain_headers_whole_sentences_and_nothing_of_its_maki
 def test_a_shown_table_keeps_an_index_that_names_its_rows():
     named = pd.DataFrame({"loss": [2.5]}, index=pd.Index(["base"], name="model"))
     assert ">base</th>" in show(named).to_html() and ">0</th>" not in show(named.reset_index()).to_html()
+
+
+def test_a_sentence_under_a_table_is_computed_and_escaped():
+    table = pd.DataFrame({"task": ["<b>t</b>"], "method": ["tapt"], "effect": [1.0]})
+    page = show(table, told=table).to_html()
+    assert "Highest: 1.0 (&lt;b&gt;t&lt;/b&gt;, TAPT)" in page and "<b>t" not in page
+    assert "<caption" not in show(table).to_html()

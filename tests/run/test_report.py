@@ -8,15 +8,15 @@ import shutil
 from html.parser import HTMLParser
 
 import nbformat
-import numpy as np
 import pandas as pd
 import pytest
 
 from helpers import paths
 from helpers.config import make_config
 from helpers.errors import UserError
+from helpers.results import sentences
 from helpers.results.render import markdown
-from helpers.run import readable, sentences
+from helpers.run import readable
 from helpers.run.report import results_markdown, write_report, write_results_markdown
 from helpers.run.sections import SECTIONS
 
@@ -179,23 +179,6 @@ def test_the_reference_run_is_told_in_sentences_that_its_tables_bear_out(tmp_pat
     assert all("highest" in image["alt"].lower() or len(image["alt"]) > 20 for image in page.images)
 
 
-def test_the_tally_counts_each_claim_once_and_says_what_undecided_means():
-    claims = pd.DataFrame(
-        [("a", "all", "reproduced"), ("b", "all", "smaller"), ("c", "all", "undecided"), ("c", "task", "undecided")],
-        columns=["claim", "scope", "verdict"],
-    )
-    assert sentences.tally(claims) == (
-        "By F1, 3 claims: 1 reproduced, 1 smaller than the paper's, 1 undecided. Undecided: the run fits no effect "
-        "and the paper's alike, or the paper names none; see the reasons."
-    )
-    assert sentences.tally(claims[:1]) == "By F1, 1 claim: 1 reproduced."
-    both = claims[:2].assign(measure=["f1", "text_loss"], recipe=["frozen", ""])
-    assert sentences.tally(both) == (
-        "By F1 (frozen read-out), 1 claim: 1 reproduced; by masked-LM loss of the task's dev text, 1 claim: 1 smaller "
-        "than the paper's."
-    )
-
-
 def test_the_adapted_models_are_named_with_the_lines_that_load_them(run, tmp_path, monkeypatch):
     monkeypatch.setenv("DSP_CACHE", str(tmp_path / "cache"))
     for key, method in (("abc", "dapt"), ("gone", "tapt")):
@@ -214,44 +197,6 @@ def test_the_adapted_models_are_named_with_the_lines_that_load_them(run, tmp_pat
     named = {}
     exec(lines, named)
     assert named["folder"] == str(folder) and named["model"].config.vocab_size == len(named["tokenizer"])
-
-
-def test_the_summary_opens_with_what_to_do():
-    advice = pd.DataFrame(
-        [("a", "so", "do not adapt", "x"), ("b", "so", "do not adapt", "x"), ("c", "so", "this run cannot tell", "x"),
-         ("a", "buys", "at best 1", "x")], columns=["task", "question", "answer", "evidence"],
-    )  # fmt: skip
-    assert sentences.summary({"advice": advice}) == ["a, b: do not adapt; c: this run cannot tell."]
-
-
-def test_what_cheaper_looks_foretold_is_said_beside_foretelling_nothing():
-    pairs = pd.DataFrame({"task": ["a", "b"], "method": "dapt", "gain": [2.0, -1.0], "low": 1.0, "high": 3.0,
-                          "frozen": [1.0, 1.0], "others": np.nan, "loss": np.nan})  # fmt: skip
-    assert sentences.caption(pairs) == (
-        "How far a cheaper look foretold fine-tuning's gain: the frozen read-out of the same model: right sign in 50% "
-        "of 2 pairs, off by 1.5 points where foretelling nothing is off by 1.5."
-    )
-
-
-@pytest.mark.parametrize(
-    ("frame", "said"),
-    [
-        ({"a": ["x", "x"], "b": ["x", "y"], "definition": ["d", "d"], "mean": [100.0, 41.25]},
-         "Highest: 41.2 % (x, y); lowest: 41.2 % (x, y)."),
-        ({"model": ["base", "dapt_cs"], "sample": ["cs", "cs"], "mean": [3.0, 2.125]},
-         "Highest: 3.00 (base, cs); lowest: 2.12 (dapt_cs, cs)."),
-        ({"task": ["t", "u"], "method": ["tapt", "50nn"], "effect": [1.0, -2.0]},
-         "Highest: 1.0 (t, TAPT); lowest: -2.0 (u, 50nn)."),
-        ({"word": ["p", "q"], "weight": [0.5, 1234.0]}, "Weight: highest: 1,234.00 (q); lowest: 0.50 (p)."),
-        ({"task": ["t", "t", "t"], "method": ["base", "tfidf", "dapt"], "mean": [50.0, 90.0, 49.5]},
-         "Change of F1 from the base: highest: -0.5 (t, DAPT); lowest: -0.5 (t, DAPT)."),
-        ({"word": ["p", "q"]}, ""),
-        ({"held": ["test"], "rows": [10], "against": ["train"], "exact": [-1]},
-         "No dev or test text was found again word for word."),
-    ],
-)  # fmt: skip
-def test_a_caption_names_the_extreme_values(frame, said):
-    assert sentences.caption(pd.DataFrame(frame)) == said
 
 
 def test_numbers_are_grouped_headers_are_words_and_reasons_stand_below():

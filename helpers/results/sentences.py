@@ -1,17 +1,19 @@
 """Sentences computed from a run's tables: captions, and the summary at the head of the report."""
 
+import numpy as np
 import pandas as pd
 
 from helpers.methods import BASELINES, method_title
 from helpers.results.advice import RECIPES
 from helpers.results.calibration import PREDICTORS, hit_rates
+from helpers.results.overlap_claims import paper_shares, shared_with_pt
 from helpers.results.verdicts import MEASURES, VERDICT_TITLES
 
 _AXES = ("mean", "effect", "gain", "loss", "value")  # what a table is about, the first that it has
 
 
 def caption(frame: pd.DataFrame) -> str:
-    """One sentence with the extreme values of a table, empty for a table without numbers.
+    """A sentence or two of what a table says, by its columns: else its extreme values; empty where it has no numbers.
 
     >>> caption(pd.DataFrame({"task": ["a", "b"], "method": ["tapt", "dapt"], "effect": [1.0, -2.0]}))
     'Highest: 1.0 (a, TAPT); lowest: -2.0 (b, DAPT).'
@@ -20,16 +22,22 @@ def caption(frame: pd.DataFrame) -> str:
     if not len(frame):
         return ""
     if {"claim", "scope", "verdict"} <= names:
-        return tally(frame)
+        return tally(frame) if (frame["scope"] == "all").any() else contrasts(frame)
     if {"held", "against", "exact"} <= names:
         return leaks(frame)
     if {"task", "method", "gain", "low", "high", *PREDICTORS} <= names:
         return foretold(frame)
+    if {"task", "question", "answer"} <= names:
+        return _advice(frame)
     if {"a", "b", "definition", "mean"} <= names:
-        frame = frame[(frame["definition"] == frame["definition"].iloc[0]) & (frame["a"] != frame["b"])]
-        return _extremes(frame, "mean", ("a", "b"), " %")
+        one = frame[(frame["definition"] == frame["definition"].iloc[0]) & (frame["a"] != frame["b"])]
+        return " ".join(filter(None, [_order(frame), _extremes(one, "mean", ("a", "b"), " %")]))
     if {"model", "sample", "mean"} <= names:
-        return _extremes(frame, "mean", ("model", "sample"), digits=2)
+        return _loss(frame) or _extremes(frame, "mean", ("model", "sample"), digits=2)
+    if {"mlm_loss_before", "mlm_loss_after", "method"} <= names:
+        return _fell(frame)
+    if {"task", "method", "labels", "worth"} <= names:
+        return _worth(frame)
     if {"task", "method"} <= names:
         if "mean" in names and (frame["method"] == "base").any():
             return _extremes(_changes(frame), "change", ("task", "method"), of="change of F1 from the base: ")
@@ -39,6 +47,62 @@ def caption(frame: pd.DataFrame) -> str:
     value = next((name for name in _AXES if name in numbers), numbers[-1] if numbers else None)
     labels = tuple(name for name in frame if pd.api.types.is_string_dtype(frame[name]) and frame[name].nunique() > 1)
     return _extremes(frame, value, labels[:2], digits=2, of=f"{value}: ".replace("_", " ")) if value else ""
+
+
+def contrasts(claims: pd.DataFrame) -> str:
+    """How many contrasts on single tasks or domains lie surely above zero, below it, or show neither.
+
+    A contrast counts where its p, corrected over the claims of its measure, is below 5 %.
+    """
+    known = claims.dropna(subset=["effect"])
+    sure = known[known["p_holm"] < 0.05]
+    up, down = (sure["effect"] > 0).sum(), (sure["effect"] < 0).sum()
+    text = f"Of {_count(len(known), 'contrast')}, {up} surely go the paper's way and {down} against it."
+    return f"{text} The other {len(known) - up - down} show neither." if up + down < len(known) else text
+
+
+def _order(overlap: pd.DataFrame) -> str:
+    """The domains from near to far from general text, and where that is not the paper's order."""
+    own, printed = shared_with_pt(overlap), paper_shares()
+    known = sorted((name for name in own if name in printed), key=own.get, reverse=True)
+    if len(known) < 2:
+        return ""
+    text = "From near to far from general text: " + ", ".join(f"{name} {own[name]:.1f} %" for name in known)
+    turned = [
+        f"{far} lies farther than {near}"
+        for place, near in enumerate(known) for far in known[place + 1 :] if printed[far] > printed[near]
+    ]  # fmt: skip
+    return f"{text}; {' and '.join(turned)}, against the paper's order." if turned else f"{text}, as in the paper."
+
+
+def _fell(adapted: pd.DataFrame) -> str:
+    change = (adapted["mlm_loss_after"] - adapted["mlm_loss_before"]).dropna()
+    if not len(change):
+        return ""
+    row = adapted.loc[change.idxmin()]
+    what = (
+        f"{method_title(str(row['method']))} on {row['corpus']}" if "corpus" in adapted else method_title(row["method"])
+    )
+    return (
+        f"The loss on held-out text of what was read fell in {(change < 0).sum()} of "
+        f"{_count(len(change), 'adaptation')}, most for {what} ({change.min():+.2f} nats)."
+    )
+
+
+def _worth(table: pd.DataFrame) -> str:
+    """Where an adaptation is surely worth labels, and where most of them."""
+    models = table[~table["method"].isin(BASELINES)]
+    sure = models[models["low"] > 0]
+    cases = f"of {_count(len(models), 'case')} (an adaptation at a number of labels)"
+    counted = sure[np.isfinite(sure["worth"])]
+    if not len(counted):
+        return f"In {len(sure) or 'none'} {cases} it is surely worth further labels."
+    best = counted.loc[counted["worth"].idxmax()]
+    task = f" on {best['task']}" if "task" in table else ""
+    return (
+        f"In {len(sure)} {cases} it is surely worth further labels; most that the curve can tell: "
+        f"{method_title(best['method'])}{task} at {best['labels']:,.0f}, as good as {best['worth']:,.0f} more."
+    )
 
 
 def _extremes(frame: pd.DataFrame, value: str, labels, unit: str = "", digits: int = 1, of: str = "") -> str:

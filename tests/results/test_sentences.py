@@ -1,0 +1,114 @@
+"""What is said of a table is what the table holds."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers.results import caption, sentences
+
+
+def test_the_tally_counts_each_claim_once_and_says_what_undecided_means():
+    claims = pd.DataFrame(
+        [("a", "all", "reproduced"), ("b", "all", "smaller"), ("c", "all", "undecided"), ("c", "task", "undecided")],
+        columns=["claim", "scope", "verdict"],
+    )
+    assert sentences.tally(claims) == (
+        "By F1, 3 claims: 1 reproduced, 1 smaller than the paper's, 1 undecided. Undecided: the run fits no effect "
+        "and the paper's alike, or the paper names none; see the reasons."
+    )
+    assert sentences.tally(claims[:1]) == "By F1, 1 claim: 1 reproduced."
+    both = claims[:2].assign(measure=["f1", "text_loss"], recipe=["frozen", ""])
+    assert sentences.tally(both) == (
+        "By F1 (frozen read-out), 1 claim: 1 reproduced; by masked-LM loss of the task's dev text, 1 claim: 1 smaller "
+        "than the paper's."
+    )
+
+
+def test_the_summary_opens_with_what_to_do():
+    advice = pd.DataFrame(
+        [("a", "so", "do not adapt", "x"), ("b", "so", "do not adapt", "x"), ("c", "so", "this run cannot tell", "x"),
+         ("a", "buys", "at best 1", "x")], columns=["task", "question", "answer", "evidence"],
+    )  # fmt: skip
+    assert sentences.summary({"advice": advice}) == ["a, b: do not adapt; c: this run cannot tell."]
+
+
+def test_what_cheaper_looks_foretold_is_said_beside_foretelling_nothing():
+    pairs = pd.DataFrame({"task": ["a", "b"], "method": "dapt", "gain": [2.0, -1.0], "low": 1.0, "high": 3.0,
+                          "frozen": [1.0, 1.0], "others": np.nan, "loss": np.nan})  # fmt: skip
+    assert sentences.caption(pairs) == (
+        "How far a cheaper look foretold fine-tuning's gain: the frozen read-out of the same model: right sign in 50% "
+        "of 2 pairs, off by 1.5 points where foretelling nothing is off by 1.5."
+    )
+
+
+@pytest.mark.parametrize(
+    ("frame", "said"),
+    [
+        ({"a": ["x", "x"], "b": ["x", "y"], "definition": ["d", "d"], "mean": [100.0, 41.25]},
+         "Highest: 41.2 % (x, y); lowest: 41.2 % (x, y)."),
+        ({"model": ["base", "base"], "sample": ["cs", "news"], "mean": [3.0, 2.125]},
+         "Highest: 3.00 (base, cs); lowest: 2.12 (base, news)."),
+        ({"task": ["t", "u"], "method": ["tapt", "50nn"], "effect": [1.0, -2.0]},
+         "Highest: 1.0 (t, TAPT); lowest: -2.0 (u, 50nn)."),
+        ({"word": ["p", "q"], "weight": [0.5, 1234.0]}, "Weight: highest: 1,234.00 (q); lowest: 0.50 (p)."),
+        ({"task": ["t", "t", "t"], "method": ["base", "tfidf", "dapt"], "mean": [50.0, 90.0, 49.5]},
+         "Change of F1 from the base: highest: -0.5 (t, DAPT); lowest: -0.5 (t, DAPT)."),
+        ({"word": ["p", "q"]}, ""),
+        ({"held": ["test"], "rows": [10], "against": ["train"], "exact": [-1]},
+         "No dev or test text was found again word for word."),
+    ],
+)  # fmt: skip
+def test_a_caption_names_the_extreme_values(frame, said):
+    assert sentences.caption(pd.DataFrame(frame)) == said
+
+
+def overlap(**shares):
+    rows = [("generic", domain, "text", share) for domain, share in shares.items()]
+    return pd.DataFrame(rows, columns=["a", "b", "definition", "mean"])
+
+
+def test_the_order_of_the_domains_is_set_beside_the_papers():
+    # the paper's order from near to far: news, reviews, biomed, cs
+    turned = caption(overlap(biomed=37.0, cs=41.4, news=57.8))
+    assert turned.startswith(
+        "From near to far from general text: news 57.8 %, cs 41.4 %, biomed 37.0 %; biomed lies farther than cs, "
+        "against the paper's order."
+    )
+    assert "biomed 42.0 %, cs 41.4 %, as in the paper." in caption(overlap(cs=41.4, biomed=42.0))
+    assert "From near" not in caption(overlap(law=41.4, sea=42.0))  # the paper has none of these
+
+
+def test_losses_are_told_at_home():
+    losses = [("base", "cs", 3.0), ("dapt_cs", "cs", 2.5), ("base", "news", 2.0), ("dapt_news", "news", 2.1),
+              ("dapt_cs", "news", 4.0)]  # fmt: skip
+    assert caption(pd.DataFrame(losses, columns=["model", "sample", "mean"])) == (
+        "DAPT lowers the masked-LM loss on held-out text of its own domain in 1 of 2 domains, most for cs "
+        "(3.00 to 2.50)."
+    )
+
+
+def test_adaptations_are_told_by_how_far_their_loss_fell():
+    adapted = pd.DataFrame({"method": ["dapt", "tapt", "dapt"], "corpus": ["cs", "bbc", "law"],
+                            "mlm_loss_before": [3.0, 3.0, np.nan], "mlm_loss_after": [2.5, 3.1, 1.0]})  # fmt: skip
+    assert caption(adapted) == (
+        "The loss on held-out text of what was read fell in 1 of 2 adaptations, most for DAPT on cs (-0.50 nats)."
+    )
+
+
+def test_contrasts_are_counted_by_their_corrected_p():
+    claims = pd.DataFrame({"claim": "c", "scope": "task", "verdict": "undecided",
+                           "effect": [1.0, 2.0, -1.0, np.nan], "p_holm": [0.04, 0.06, 0.01, np.nan]})  # fmt: skip
+    assert caption(claims) == (
+        "Of 3 contrasts, 1 surely go the paper's way and 1 against it. The other 1 show neither."
+    )
+
+
+def test_worth_in_labels_names_the_most_that_can_be_counted():
+    rows = [("t", "tfidf", 10, 500.0, 400.0), ("t", "dapt", 10, 20.0, 5.0), ("t", "tapt", 10, np.inf, 3.0),
+            ("u", "dapt", 10, 90.0, -1.0)]  # fmt: skip
+    worth = pd.DataFrame(rows, columns=["task", "method", "labels", "worth", "low"])
+    assert caption(worth) == (
+        "In 2 of 3 cases (an adaptation at a number of labels) it is surely worth further labels; most that the curve "
+        "can tell: DAPT on t at 10, as good as 20 more."
+    )
+    assert caption(worth[3:]).startswith("In none of 1 case (")
