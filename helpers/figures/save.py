@@ -1,6 +1,7 @@
 """Figures on disk: PNG and PDF to look at, CSV to draw them again from."""
 
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,9 @@ def save_figure(axes, folder, name: str, table: pd.DataFrame | None = None) -> l
         path = folder / f"{name}.{kind}"
         aside = folder / f".{name}.{os.getpid()}.{kind}"
         try:
-            write(aside)
+            with warnings.catch_warnings():  # of letters that no font has, style.styled has told
+                warnings.filterwarnings("ignore", "Glyph .* missing from font")
+                write(aside)
             os.replace(aside, path)
         finally:
             aside.unlink(missing_ok=True)

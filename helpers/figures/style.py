@@ -1,12 +1,15 @@
 """One look for every figure: sizes, colours with a meaning, and the preset named on each."""
 
 import functools
+import textwrap
 import weakref
 
 import matplotlib
+import numpy as np
 import pandas as pd
 
 from helpers.data.registry import DOMAINS
+from helpers.figures.fonts import give_glyphs
 from helpers.methods import METHODS, SELECTORS
 
 STYLE = {
@@ -26,12 +29,13 @@ OTHERS = ("#56b4e9", "#e69f00", "#999933", "#882255", "#44aa99", "#332288", "#aa
 
 
 def styled(plot):
-    """Decorator: draw with STYLE, leaving the caller's own settings as they were."""
+    """Decorator: draw with STYLE and a font for every letter, leaving the caller's own settings as they were."""
 
     @functools.wraps(plot)
     def inside(*args, **kwargs):
         with matplotlib.rc_context(STYLE):
             axes = plot(*args, **kwargs)
+            give_glyphs(np.ravel(np.asarray(axes, dtype=object))[0].figure)
             interactive = matplotlib.is_interactive()
         # A notebook's backend turns this on at the first figure; without it later figures would not be shown.
         matplotlib.interactive(interactive)
@@ -80,7 +84,9 @@ def finish(ax, table: pd.DataFrame, note: str = "", preset: str | None = None) -
     """
     presets = [preset] if preset else _named(table, "preset")
     foot = [f"preset {' and '.join(presets)}" if presets else "", " and ".join(_named(table, "base_model")), note]
-    ax.figure.supxlabel(" · ".join(part for part in foot if part), x=0.99, ha="right", fontsize=7, color="#777777")
+    # a letter of 7 points is 0.055 inches wide
+    lines = textwrap.fill(" · ".join(part for part in foot if part), int(ax.figure.get_figwidth() / 0.055))
+    ax.figure.supxlabel(lines, x=0.99, ha="right", fontsize=7, color="#777777")
     DRAWN_FROM[ax.figure] = table
 
 

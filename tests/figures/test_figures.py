@@ -356,3 +356,12 @@ def test_label_curve_has_a_panel_a_task_and_a_line_a_method():
     assert [label.get_text() for label in ax.get_xticklabels()] == ["32", "100"] and ax.get_xscale() == "log"
     with pytest.raises(UserError, match="no rows; set READ_OUTS"):
         figures.label_curve(curve.head(0))
+
+
+def test_the_line_at_the_foot_of_a_narrow_figure_is_not_cut():
+    words = pd.DataFrame({"domain": "law", "word": ["court", "film"], "z": [2.0, -1.0], "side": ["a", "b"]})
+    figure = figures.typical_words_bars(words, preset="demo")[0].figure
+    figure.canvas.draw()
+    (foot,) = [text for text in figure.texts if text.get_text().startswith("preset demo")]
+    box = foot.get_window_extent()
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.width
