@@ -1,8 +1,8 @@
 """Masked-LM adaptation against Hugging Face's Trainer: useful (not padding) tokens a second.
 
-Same model, texts, threads, sequence length and effective batch. The Trainer pads to the longest text of a
-batch and computes logits at every position, as run_mlm.py --line_by_line does. On a GPU the share of the
-chip's own bf16 matrix rate is told as well.
+Same model, texts, threads, sequence length and effective batch. The Trainer as it comes pads to the longest text of a
+batch, as run_mlm.py --line_by_line does; the tuned one reads full blocks, compiled and in bf16 where the machine has it
+(`benchmarks/trainer.py`). Then the share of the chip's own matrix rate, and growth with the text.
 """
 
 import json
@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from statistics import median
@@ -18,11 +17,11 @@ from statistics import median
 import pandas as pd
 import torch
 
+from benchmarks import trainer
 from benchmarks.common import main, row, timed
 from helpers import compute
 from helpers.compute import Meter
 from helpers.data import load_domain, load_task
-from helpers.encoder.named import resolve_model
 from helpers.pretrain import Recipe, adapt, load_masked_lm
 from helpers.pretrain.training import can_compile
 
@@ -81,45 +80,6 @@ def _speed(history: pd.DataFrame) -> float:
     return (last["tokens"] - first["tokens"]) / (last["seconds"] - first["seconds"])
 
 
-def trainer(model: str, texts: list[str], recipe: Recipe, folder: Path) -> float:
-    """The same by Hugging Face's Trainer: useful tokens a second after WARM updates."""
-    from transformers import (
-        AutoModelForMaskedLM,
-        AutoTokenizer,
-        DataCollatorForLanguageModeling,
-        Trainer,
-        TrainerCallback,
-        TrainingArguments,
-    )
-
-    source = resolve_model(model)
-    net, tokenizer = AutoModelForMaskedLM.from_pretrained(source), AutoTokenizer.from_pretrained(source)
-    encoded = [tokenizer(text, truncation=True, max_length=recipe.max_length) for text in texts]
-    dataset = [{"input_ids": e["input_ids"], "attention_mask": e["attention_mask"]} for e in encoded]
-    collate = DataCollatorForLanguageModeling(tokenizer, mlm_probability=recipe.mask_probability)
-    seen, marks = [0], []
-
-    def count(examples):
-        seen[0] += sum(len(example["input_ids"]) for example in examples)
-        return collate(examples)
-
-    class Clock(TrainerCallback):
-        def on_step_end(self, args, state, control, **kwargs):
-            marks.append((time.perf_counter(), seen[0]))
-
-    device_batch = min(recipe.batch_size, 16 if compute.device().type == "cpu" else 128)
-    arguments = TrainingArguments(
-        output_dir=str(folder / "trainer"), max_steps=recipe.steps, per_device_train_batch_size=device_batch,
-        gradient_accumulation_steps=recipe.batch_size // device_batch, learning_rate=recipe.learning_rate,
-        weight_decay=recipe.weight_decay, warmup_steps=1, report_to=[], save_strategy="no", disable_tqdm=True,
-        logging_strategy="no", use_cpu=compute.device().type == "cpu", bf16=compute.device().type == "cuda",
-        dataloader_num_workers=0,
-    )  # fmt: skip
-    Trainer(net, arguments, train_dataset=dataset, data_collator=count, callbacks=[Clock()]).train()
-    (start, before), (end, after) = marks[WARM - 1], marks[-1]
-    return (after - before) / (end - start)
-
-
 def texts_of(kind: str, size: int) -> list[str]:
     """One task's texts (short) or one domain's (long): from DSP_DATA or the sample, generated when offline."""
     data_dir = os.environ.get("DSP_DATA", "")
@@ -138,33 +98,41 @@ def texts_of(kind: str, size: int) -> list[str]:
 def cases(size: str) -> Iterable[dict]:
     cuda = compute.device().type == "cuda"
     print(f"{compute.device().type}, {compute.precision()}, {'compiled' if can_compile() else 'eager'}, "
-          f"{torch.get_num_threads()} threads; medians of {REPEATS}")  # fmt: skip
-    length, batch, steps = (512, 512, 40) if cuda else (128, 32, 40 if size == "full" else 8)
-    if not cuda:
-        yield matrix_rates()
-    shapes = ("roberta-base",) if cuda else ("mini", "distilroberta") if size == "full" else ("mini",)
+          f"{torch.get_num_threads()} threads; medians of {REPEATS if size == 'full' else 1}")  # fmt: skip
+    yield matrix_rates()
     if not cuda:
         print("no GPU here: the roberta-base case at 512 tokens runs on one, by this same command")
+    shapes = ("roberta-base",) if cuda else ("mini", "distilroberta") if size == "full" else ("mini",)
+    lengths = (512,) if cuda else (128, 512) if size == "full" else (128,)
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
         for shape in shapes:
-            recipe = Recipe("speed", 1e-4, batch, steps=steps if shape != "distilroberta" else 12, max_length=length)
-            model = sized_model(shape, folder)
-            for kind in ("task", "domain"):
-                texts = texts_of(kind, 2000)
-                rounds = [
-                    [way(model, texts, recipe, folder) for way in (ours, trainer)]
-                    for _ in range(REPEATS if size == "full" else 1)
-                ]
-                mine, peer = map(median, zip(*rounds, strict=True))
-                case = f"{shape}, {kind} text, {length} tokens"
-                yield row(case, "tokens/s", mine, peer, "HF Trainer", more_is_better=True)
-                if not cuda and shape == "mini":
-                    divided = ours_by_processes(model, texts, recipe, folder)
-                    yield row(f"{case}: a process a core", "tokens/s", divided, peer, "HF Trainer", more_is_better=True)
-                if cuda:
-                    yield utilisation(case, mine, shape)
-        yield from growth(folder, (10_000, 100_000, 1_000_000, 10_000_000) if size == "full" else (1_000, 4_000))
+            for length in lengths:
+                yield from beside_trainer(shape, length, size, Path(scratch))
+        yield from growth(Path(scratch), (10_000, 100_000, 1_000_000, 10_000_000) if size == "full" else (1_000, 4_000))
+
+
+def beside_trainer(shape: str, length: int, size: str, folder: Path) -> Iterable[dict]:
+    """One shape and length of windows on short and long texts: both Trainers, two processes, share of the chip."""
+    cuda = compute.device().type == "cuda"
+    batch = 512 if cuda else 4096 // length  # 4,096 tokens an update on a CPU
+    steps = (40 if shape != "distilroberta" else 12) if size == "full" else 8
+    recipe = Recipe("speed", 1e-4, batch, steps=steps, max_length=length)
+    model = sized_model(shape, folder)
+    for kind in ("task", "domain") if length == 128 or cuda else ("domain",):
+        texts, peers = texts_of(kind, 2000), (trainer.AS_IT_COMES, trainer.TUNED)
+        rounds = [
+            [ours(model, texts, recipe, folder)]
+            + [trainer.tokens_per_second(model, texts, recipe, folder, peer, WARM) for peer in peers]
+            for _ in range(REPEATS if size == "full" else 1)
+        ]
+        mine, *theirs = map(median, zip(*rounds, strict=True))
+        case = f"{shape}, {kind} text, {length} tokens"
+        for peer, speed in zip(peers, theirs, strict=True):
+            yield row(case, "tokens/s", mine, speed, peer.title, more_is_better=True)
+        if not cuda and shape == "mini" and length == 128:
+            divided = ours_by_processes(model, texts, recipe, folder)
+            yield row(f"{case}: a process a core", "tokens/s", divided, mine, "one process", more_is_better=True)
+        yield share_of_chip(case, mine, load_masked_lm(model)[0].config)
 
 
 def growth(folder: Path, sizes: tuple[int, ...]) -> Iterable[dict]:
@@ -187,33 +155,38 @@ def growth(folder: Path, sizes: tuple[int, ...]) -> Iterable[dict]:
 
 def matrix_rates() -> dict:
     """bf16 beside fp32 matrix products of a layer of width 768: what the chip's own units allow at most."""
-    rates = []
-    for dtype in (torch.bfloat16, torch.float32):
-        a, b = torch.randn(2048, 768, dtype=dtype), torch.randn(768, 3072, dtype=dtype)
-        a @ b
-        seconds = median(timed(lambda a=a, b=b: a @ b) for _ in range(9))
-        rates.append(2 * 2048 * 768 * 3072 / seconds / 1e9)
+    rates = [matrix_rate(768, dtype) for dtype in (torch.bfloat16, torch.float32)]
     return row("matrix product, 2048 x 768 x 3072", "GFLOP/s", *rates, "fp32", more_is_better=True)
 
 
-def utilisation(case: str, tokens_per_second: float, shape: str) -> dict:
-    """Share of the chip's measured bf16 matrix rate that the training's own multiplications use."""
-    layers, width, _ = SHAPES[shape]
-    # weights a token passes, without attention scores and head: of the last layer its keys and values, the rest of
-    # it for the 15 % that are masked
-    weights = width**2 * (12 * (layers - 1) + 2 + 10 * 0.15)
-    needed = 6 * weights * tokens_per_second  # forward and backward
-    a, b = (torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16) for _ in range(2))
-    for _ in range(3):
-        a @ b
-    torch.cuda.synchronize()
-    start = time.perf_counter()
-    for _ in range(10):
-        a @ b
-    torch.cuda.synchronize()
-    rate = 10 * 2 * 8192**3 / (time.perf_counter() - start)
-    memory = torch.cuda.max_memory_allocated() / 2**30
-    return row(f"{case}: FLOP/s, peak {memory:.1f} GiB", "FLOP/s", needed, rate, "bf16 matmul", more_is_better=True)
+def matrix_rate(width: int, dtype: torch.dtype) -> float:
+    """GFLOP/s of 2,048 tokens (8,192 on a GPU) through a feed-forward layer of `width`; median of nine."""
+    device = compute.device()
+    tokens = 2048 if device.type == "cpu" else 8192
+    a = torch.randn(tokens, width, dtype=dtype, device=device)
+    b = torch.randn(width, 4 * width, dtype=dtype, device=device)
+
+    def many():
+        for _ in range(20):
+            a @ b
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    many()
+    seconds = median(timed(many) for _ in range(9)) / 20
+    return 2 * tokens * width * 4 * width / seconds / 1e9
+
+
+def share_of_chip(case: str, tokens_per_second: float, config) -> dict:
+    """Share of the chip's measured matrix rate that the training's own products use, attention scores not counted."""
+    layers, width, masked = config.num_hidden_layers, config.hidden_size, 0.15
+    # weights a token passes: 12 width^2 a layer; of the last one its keys and values, the rest of it and the head for
+    # masked tokens only
+    weights = width**2 * (12 * (layers - 1) + 2 + 10 * masked) + masked * (width**2 + width * config.vocab_size)
+    needed = 6 * weights * tokens_per_second / 1e9  # 2 forward, 4 backward
+    precision = compute.precision()
+    rate = matrix_rate(width, torch.bfloat16 if precision == "bf16" else torch.float32)
+    return row(f"{case}: share of the chip", "GFLOP/s", needed, rate, f"{precision} matmul", more_is_better=True)
 
 
 if __name__ == "__main__":

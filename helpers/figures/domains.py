@@ -12,9 +12,11 @@ from helpers.figures.style import (
     colour_of,
     domain_title,
     finish,
+    heat_map,
     new_axes,
     new_grid,
     styled,
+    wide_title,
 )
 
 _ORDER = tuple(dict.fromkeys(paper.table("figure2")["a"]))  # rows and columns as the paper's figure has them
@@ -39,9 +41,9 @@ def overlap_heatmap(table: pd.DataFrame, definition: str = "text", ax=None, pres
         if a != b and a in names and b in names and cells.loc[a, b]:
             cells.loc[a, b] += f"\n({printed[a, b]:.1f})"
     # The diagonal is 100 by definition; the scale ends at the largest overlap of two different domains.
-    _heatmap(grid, cells, ax, cmap="Blues", vmin=0, vmax=max(top * 1.15, 1))
+    _heat_map(grid, cells, ax, cmap="Blues", vmin=0, vmax=max(top * 1.15, 1))
     what = "top words shared" if definition == "text" else "Jaccard of all words, the script's way"
-    ax.set_title(f"Vocabulary overlap: % of {what}" if definition == "text" else f"Vocabulary overlap: {what}, %")
+    wide_title(ax, f"Vocabulary overlap: % of {what}" if definition == "text" else f"Vocabulary overlap: {what}, %")
     finish(ax, rows, "in brackets: the paper's Figure 2" if printed.notna().any() else "", preset)
     return ax
 
@@ -118,12 +120,12 @@ def loss_matrix_heatmap(table: pd.DataFrame, ax=None, preset: str | None = None)
     printed = cells["paper_mean"].map("\n({:.2f})".format, na_action="ignore").astype(object).fillna("")
     cells = cells["mean"].map("{:.2f}".format, na_action="ignore").astype(object).fillna("") + printed
     cells = cells.reindex(index=models, columns=samples)
-    _heatmap(change, cells, ax, cmap="RdBu_r", vmin=-reach, vmax=reach)
+    _heat_map(change, cells, ax, cmap="RdBu_r", vmin=-reach, vmax=reach)
     for column, sample in enumerate(samples):
         if f"dapt_{sample}" in models:
             ax.add_patch(_frame(column, models.index(f"dapt_{sample}")))
     ax.set_xlabel("held-out sample")
-    ax.set_title("Masked-LM loss; blue: lower than the base's")
+    wide_title(ax, "Masked-LM loss; blue: lower than the base's")
     finish(ax, table, "framed: a model on its own domain; in brackets: the paper's Table 12", preset)
     return ax
 
@@ -210,17 +212,10 @@ def _in_order(names) -> list[str]:
     return [name for name in _ORDER if name in names] + [name for name in names if name not in _ORDER]
 
 
-def _heatmap(grid: pd.DataFrame, cells: pd.DataFrame, ax, **colours) -> None:
-    """Colours by the numbers of `grid`, the texts of `cells` on them, rows and columns named as domains."""
-    import seaborn
-
-    names = [[domain_title(name) for name in side] for side in (grid.index, grid.columns)]
-    seaborn.heatmap(grid.astype(float), annot=cells, fmt="", annot_kws={"fontsize": 8.5}, cbar=False, ax=ax, **colours)
-    ax.set_yticklabels(names[0], rotation=0)
-    ax.set_xticklabels(names[1], rotation=0)
-    ax.set(xlabel="", ylabel="")
-    ax.grid(visible=False)
-    ax.tick_params(length=0)
+def _heat_map(grid: pd.DataFrame, cells: pd.DataFrame, ax, **colours) -> None:
+    """One of domains and models, by their titles."""
+    named, texts = (frame.rename(index=domain_title, columns=domain_title) for frame in (grid, cells))
+    heat_map(ax, named, texts, **colours)
 
 
 def _frame(x: int, y: int):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from helpers.figures.style import finish, new_grid, styled
+from helpers.figures.style import finish, heat_map, new_grid, styled
 from helpers.methods import method_title
 
 
@@ -16,8 +16,6 @@ def confusion_matrices(tables: Mapping[str, pd.DataFrame], task: str = "", axes=
     tables: method -> `helpers.results.confusion`, percent of each true label. task: for the title. Returns the Axes
     [methods].
     """
-    import seaborn
-
     labels = len(next(iter(tables.values())))
     if axes is None:
         side = 1.3 + 0.5 * labels
@@ -25,13 +23,9 @@ def confusion_matrices(tables: Mapping[str, pd.DataFrame], task: str = "", axes=
     axes = np.ravel(np.asarray(axes, dtype=object))
     for ax, (method, table) in zip(axes, tables.items(), strict=True):
         cells = table.map("{:.0f}".format, na_action="ignore").astype(object).fillna("")
-        seaborn.heatmap(table, annot=cells, fmt="", annot_kws={"fontsize": 9}, cbar=False, ax=ax, cmap="Blues",
-                        vmin=0, vmax=100)  # fmt: skip
-        ax.set_xticks(np.arange(labels) + 0.5, table.columns, rotation=45, ha="right", rotation_mode="anchor")
-        ax.set_yticks(np.arange(labels) + 0.5, table.index, rotation=0)
-        ax.set(title=" · ".join(filter(None, (task, method_title(method)))), xlabel="predicted", ylabel="")
-        ax.grid(visible=False)
-        ax.tick_params(length=0)
+        heat_map(ax, table, cells, cmap="Blues", vmin=0, vmax=100)
+        ax.set_xticks(ax.get_xticks(), table.columns, rotation=45, ha="right", rotation_mode="anchor")
+        ax.set(title=" · ".join(filter(None, (task, method_title(method)))), xlabel="predicted")
     axes[0].set_ylabel("true label")
     drawn = pd.concat(tables, names=["method"]).stack().rename("percent").reset_index()
     finish(axes[0], drawn, "percent of each true label, all seeds together", preset)

@@ -77,6 +77,24 @@ def score_limits(axis) -> None:
     axis.axes.set(**{f"{axis.axis_name}lim": (max(low, 0), min(high, 100))})
 
 
+def heat_map(ax, grid: pd.DataFrame, cells: pd.DataFrame, **colours) -> None:
+    """Colours by the numbers of `grid`, the texts of `cells` on them; rows and columns are named by their index."""
+    import seaborn
+
+    seaborn.heatmap(grid.astype(float), annot=cells, fmt="", annot_kws={"fontsize": 8.5}, cbar=False, ax=ax, **colours)
+    ax.set_xticks(np.arange(grid.shape[1]) + 0.5, grid.columns, rotation=0)
+    ax.set_yticks(np.arange(grid.shape[0]) + 0.5, grid.index, rotation=0)
+    ax.set(xlabel="", ylabel="")
+    ax.grid(visible=False)
+    ax.tick_params(length=0)
+
+
+def wide_title(ax, text: str) -> None:
+    """The title of a figure's only Axes, in as many lines as it takes."""
+    # a bold letter of 10 points is 0.085 inches wide
+    ax.set_title(textwrap.fill(text, int(ax.figure.get_figwidth() / 0.085)))
+
+
 def finish(ax, table: pd.DataFrame, note: str = "", preset: str | None = None) -> None:
     """Name the preset at the figure's foot and keep the table it was drawn from for `save_figure`.
 
