@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 
 from benchmarks import trainer
-from benchmarks.common import main, row, timed
+from benchmarks.common import main, row
 from helpers import compute
 from helpers.compute import Meter
 from helpers.data import load_domain, load_task
@@ -155,26 +155,8 @@ def growth(folder: Path, sizes: tuple[int, ...]) -> Iterable[dict]:
 
 def matrix_rates() -> dict:
     """bf16 beside fp32 matrix products of a layer of width 768: what the chip's own units allow at most."""
-    rates = [matrix_rate(768, dtype) for dtype in (torch.bfloat16, torch.float32)]
+    rates = [compute.matrix_rate(768, dtype) / 1e9 for dtype in (torch.bfloat16, torch.float32)]
     return row("matrix product, 2048 x 768 x 3072", "GFLOP/s", *rates, "fp32", more_is_better=True)
-
-
-def matrix_rate(width: int, dtype: torch.dtype) -> float:
-    """GFLOP/s of 2,048 tokens (8,192 on a GPU) through a feed-forward layer of `width`; median of nine."""
-    device = compute.device()
-    tokens = 2048 if device.type == "cpu" else 8192
-    a = torch.randn(tokens, width, dtype=dtype, device=device)
-    b = torch.randn(width, 4 * width, dtype=dtype, device=device)
-
-    def many():
-        for _ in range(20):
-            a @ b
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-
-    many()
-    seconds = median(timed(many) for _ in range(9)) / 20
-    return 2 * tokens * width * 4 * width / seconds / 1e9
 
 
 def share_of_chip(case: str, tokens_per_second: float, config) -> dict:
@@ -184,9 +166,9 @@ def share_of_chip(case: str, tokens_per_second: float, config) -> dict:
     # masked tokens only
     weights = width**2 * (12 * (layers - 1) + 2 + 10 * masked) + masked * (width**2 + width * config.vocab_size)
     needed = 6 * weights * tokens_per_second / 1e9  # 2 forward, 4 backward
-    precision = compute.precision()
-    rate = matrix_rate(width, torch.bfloat16 if precision == "bf16" else torch.float32)
-    return row(f"{case}: share of the chip", "GFLOP/s", needed, rate, f"{precision} matmul", more_is_better=True)
+    rate = compute.matrix_rate(width) / 1e9
+    product = f"{compute.precision()} matmul"
+    return row(f"{case}: share of the chip", "GFLOP/s", needed, rate, product, more_is_better=True)
 
 
 if __name__ == "__main__":

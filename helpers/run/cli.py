@@ -82,11 +82,17 @@ def run(
         preset, parameters = kept if preset is None else preset, described | parameters
     preset = "demo" if preset is None else preset
     if dry_run:
-        from helpers.study import Study, views
+        from helpers.progress import duration
+        from helpers.study import Study
         from helpers.study.opening import open_config
+        from helpers.study.outlook import outlook
 
-        table = views.outlook(Study(open_config(preset, parameters))).reset_index()
-        print_table(table.columns, table.itertuples(index=False))
+        table = outlook(Study(open_config(preset, parameters)))
+        whole = table.sum()
+        shown = table.round({"minutes": 0, "megabytes": 0}).astype(int).reset_index()
+        print_table(shown.columns, shown.itertuples(index=False))
+        print(f"About {duration(60 * whole['minutes'])} of this machine's cores and {whole['megabytes']:,.0f} MB, "
+              "reckoned to a factor of two.")  # fmt: skip
         return
     outcomes = run_notebooks(
         notebooks or [], preset, parameters, force=force, start=start, keep_going=keep_going, time_limit=time_limit

@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 
 from helpers.config import Config, make_config
-from helpers.methods import BASELINES, CURVE, TABLE_3, TABLE_5, TABLE_6, TABLE_8, together
+from helpers.methods import BASELINES
 from helpers.study.makers import TEXTS
 from helpers.study.plan import GENERIC, NothingToCompare
-from helpers.study.steps import Step, missing
 from helpers.study.study import Study
 from helpers.study.texts import Lines
 from helpers.words import length, normalised
@@ -92,35 +91,6 @@ def selection_methods(study: Study) -> tuple[str, ...]:
         for selector in config.selectors
         for k in (config.neighbours if selector in ("vampire", "random") else config.neighbours[:1])
     )
-
-
-def outlook(study: Study) -> pd.DataFrame:
-    """What the six notebooks would compute and what of it is there: one row a kind; computes nothing.
-
-    Returns kind (index), planned, in_store, to_make: numbers of artifacts.
-    """
-    plan, config = study.plan, study.config
-    steps = study.planned(together(TABLE_3, TABLE_5, TABLE_6))
-    steps += study.planned([*TABLE_8.methods, *selection_methods(study)], config.selection_tasks)
-    steps += [plan.overlap(), *map(plan.audit, plan.tasks)]
-    models = [name for name in together(TABLE_3, TABLE_5, TABLE_6) if name not in BASELINES]
-    read = [(models, study.tasks, study.read_out_labels, config.read_outs)]
-    read += [(selection_methods(study), config.selection_tasks, study.read_out_labels, config.read_outs)]
-    read += [(CURVE.methods, study.tasks, budget, config.seeds) for budget in config.label_budgets]
-    for methods, tasks, labels, draws in read:
-        pairs = study.possible(methods, tasks) if draws else []
-        steps += [step for method, task in pairs for step in plan.read_outs(task, method, labels, draws)]
-    every: dict[str, Step] = {}
-    waiting = list(steps)
-    while waiting:
-        step = waiting.pop()
-        if step.key not in every:
-            every[step.key] = step
-            waiting += step.reads.values()
-    planned = pd.Series([step.kind for step in every.values()]).value_counts(sort=False)
-    lacking = pd.Series([step.kind for step in missing(steps, study.store)], dtype=object).value_counts()
-    lacking = lacking.reindex(planned.index).fillna(0).astype(int)
-    return pd.DataFrame({"planned": planned, "in_store": planned - lacking, "to_make": lacking}).rename_axis("kind")
 
 
 def label_curve(study: Study, methods: Sequence[str], tasks: Sequence[str] | None = None) -> pd.DataFrame:

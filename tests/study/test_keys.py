@@ -3,8 +3,13 @@
 import pytest
 
 from helpers.config import Config
+from helpers.errors import UserError
 from helpers.methods import BASELINES, METHODS
+from helpers.paths import MINI
 from helpers.study import Study, views
+from helpers.study.outlook import outlook
+
+MINI_MEGABYTES = (MINI / "model.safetensors").stat().st_size / 1e6
 
 
 def keys(study):
@@ -105,15 +110,32 @@ def test_the_length_of_dapt_changes_neither_figure_2_nor_the_pool(open_study):
 
 
 def test_a_plan_computes_nothing(open_study, tmp_path):
-    study = open_study()
+    study = open_study(BASE_MODEL="mini")
     every_step(study)
     assert not (tmp_path / "cache" / "store").exists()
-    outlook = views.outlook(study)
+    found = outlook(study)
     # 2 tasks x every method and one task's 2 selections, 2 seeds each, and each baseline once a task
     records = 2 * (2 * (len(OFFERED) - len(BASELINES)) + 2) + 2 * len(BASELINES)
-    assert outlook.loc["record"].tolist() == [records, 0, records]
-    assert outlook.loc["domain", "planned"] == 5 and outlook.loc["vampire", "to_make"] == 1
+    assert found.loc["record", ["planned", "in_store", "to_make"]].tolist() == [records, 0, records]
+    assert found.loc["domain", "planned"] == 5 and found.loc["vampire", "to_make"] == 1
     assert not (tmp_path / "cache" / "store").exists()
+
+
+def test_what_a_run_takes_is_reckoned_from_its_plan(open_study, monkeypatch):
+    monkeypatch.setattr("helpers.compute.matrix_rate", lambda: 1e9)
+
+    def model(**changes):
+        return outlook(open_study(BASE_MODEL="mini", **changes)).loc["model"]
+
+    once, twice = model(DAPT_STEPS=50), model(DAPT_STEPS=100)
+    assert once["megabytes"] == pytest.approx(once["to_make"] * MINI_MEGABYTES)
+    # the DAPTs take twice as long, the TAPTs as long as before or, where DAPT's tokens bound them, longer
+    assert once["minutes"] < twice["minutes"] <= 2 * once["minutes"] and once["to_make"] == twice["to_make"]
+
+
+def test_a_base_whose_weights_cannot_be_read_is_named_before_anything_is_made(open_study):
+    with pytest.raises(UserError, match=r"model.safetensors: cannot be read as weights"):
+        outlook(open_study())
 
 
 def test_the_base_models_weights_are_in_every_key(open_study, base):
