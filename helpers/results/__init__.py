@@ -2,13 +2,13 @@
 
 from helpers.results.advice import advise
 from helpers.results.calibration import calibration, hit_rates
+from helpers.results.captions import caption
 from helpers.results.claims import claims, paper_verdicts
 from helpers.results.label_worth import label_worth
 from helpers.results.loss_claims import loss_changes, loss_claims
 from helpers.results.predictions import changed_rows, confusion
 from helpers.results.records import load_records, read_record, record_path, write_record
 from helpers.results.render import beside_paper, markdown, show
-from helpers.results.sentences import caption
 from helpers.results.stats import detectable_effect, holm, mean_interval, paired_combined
 from helpers.results.tables import (
     cost_table,

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.methods import method_order, method_title
-from helpers.results.sentences import caption
+from helpers.results.captions import caption
 
 HEADERS = {
     "sd": "SD", "n": "n", "low": "interval from", "high": "to", "paper_effect": "effect in the paper",

@@ -15,7 +15,7 @@ from helpers.compute import git_commit, versions
 from helpers.config import PRESETS, Config, make_config
 from helpers.data import TASKS
 from helpers.errors import UserError
-from helpers.results import sentences
+from helpers.results import caption, sentences
 from helpers.results.render import markdown
 from helpers.run import readable
 from helpers.run.models import adapted_models, loading, shown
@@ -140,7 +140,7 @@ def _section(run: Path, section: Section, tables: dict, figures: dict, config: d
     said = [section.question]
     for name in section.tables:
         if len(tables.get(name, ())):
-            said.append(sentences.caption(tables[name]))
+            said.append(caption(tables[name]))
     if "transfer" in section.tables and {"method", "corpus", "domain"} <= set(tables.get("transfer", ())):
         said.append(sentences.transfer(tables["transfer"], lambda task: _domain_of(task, config)))
     shown = []
@@ -148,10 +148,11 @@ def _section(run: Path, section: Section, tables: dict, figures: dict, config: d
         if figure.name in figures:
             drawn = figures[figure.name].with_suffix(".csv")
             frame = readable.read(drawn) if drawn.exists() else tables.get(figure.table, pd.DataFrame())
-            caption = sentences.caption(frame)
+            sentence = caption(frame)
             data = base64.b64encode(figures[figure.name].read_bytes()).decode()
-            alt = f"{figure.title}. {caption}".strip()
-            shown.append(dict(name=figure.name, title=figure.title, caption=caption, alt=alt, data=data))
+            alt = f"{figure.title}. {sentence}".strip()
+            below = "" if sentence in said else sentence  # said above, it needs no saying twice
+            shown.append(dict(name=figure.name, title=figure.title, caption=below, alt=alt, data=data))
     path = run / "tables"
     return {
         "anchor": section.anchor,

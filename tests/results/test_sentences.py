@@ -35,7 +35,7 @@ def test_the_summary_opens_with_what_to_do():
 def test_what_cheaper_looks_foretold_is_said_beside_foretelling_nothing():
     pairs = pd.DataFrame({"task": ["a", "b"], "method": "dapt", "gain": [2.0, -1.0], "low": 1.0, "high": 3.0,
                           "frozen": [1.0, 1.0], "others": np.nan, "loss": np.nan})  # fmt: skip
-    assert sentences.caption(pairs) == (
+    assert caption(pairs) == (
         "How far a cheaper look foretold fine-tuning's gain: the frozen read-out of the same model: right sign in 50% "
         "of 2 pairs, off by 1.5 points where foretelling nothing is off by 1.5."
     )
@@ -52,14 +52,14 @@ def test_what_cheaper_looks_foretold_is_said_beside_foretelling_nothing():
          "Highest: 1.0 (t, TAPT); lowest: -2.0 (u, 50nn)."),
         ({"word": ["p", "q"], "weight": [0.5, 1234.0]}, "Weight: highest: 1,234.00 (q); lowest: 0.50 (p)."),
         ({"task": ["t", "t", "t"], "method": ["base", "tfidf", "dapt"], "mean": [50.0, 90.0, 49.5]},
-         "Change of F1 from the base: highest: -0.5 (t, DAPT); lowest: -0.5 (t, DAPT)."),
+         "Mean change of F1 from the base over 1 task: DAPT -0.5."),
         ({"word": ["p", "q"]}, ""),
         ({"held": ["test"], "rows": [10], "against": ["train"], "exact": [-1]},
          "No dev or test text was found again word for word."),
     ],
 )  # fmt: skip
 def test_a_caption_names_the_extreme_values(frame, said):
-    assert sentences.caption(pd.DataFrame(frame)) == said
+    assert caption(pd.DataFrame(frame)) == said
 
 
 def overlap(**shares):
@@ -112,3 +112,35 @@ def test_worth_in_labels_names_the_most_that_can_be_counted():
         "can tell: DAPT on t at 10, as good as 20 more."
     )
     assert caption(worth[3:]).startswith("In none of 1 case (")
+
+
+def test_changes_from_the_base_are_taken_at_equal_labels():
+    rows = [("t", "base", 10, 40.0), ("t", "base", 100, 60.0), ("t", "dapt", 10, 41.0), ("t", "dapt", 100, 60.5)]
+    curve = pd.DataFrame(rows, columns=["task", "method", "labels", "mean"])
+    assert caption(curve) == (
+        "Mean change of F1 from the base over 1 task and 2 numbers of labels: DAPT +0.8 (+0.5 to +1.0)."
+    )
+
+
+def test_two_tapts_are_set_beside_each_other():
+    rows = [("t", "tapt", 50.0), ("t", "transfer_tapt", 48.0), ("u", "tapt", 60.0), ("u", "transfer_tapt", 61.0)]
+    assert caption(pd.DataFrame(rows, columns=["task", "method", "mean"])) == (
+        "TAPT on another task's text scores below TAPT on the task's own in 1 of 2 tasks, by -0.5 points on average."
+    )
+
+
+def test_what_figures_were_drawn_from_is_told_in_words():
+    bins = pd.DataFrame({"name": ["vampire"] * 4, "from": [0.0, 0.1, 0.2, 0.3], "to": [0.1, 0.2, 0.3, 0.4],
+                         "density": [1.0, 3.0, 5.0, 1.0]})  # fmt: skip
+    assert caption(bins) == "Half of the sentences lie nearer to the task than: kNN 0.30."
+    words = pd.DataFrame({"domain": ["law"] * 4 + ["sea"], "side": list("aaaba"), "z": [1.0, 3.0, 2.0, -9.0, 1.0],
+                          "word": ["claim", "court", "judge", "ship", "tide"]})  # fmt: skip
+    assert caption(words) == "law: court, judge, claim; sea: tide."
+    cells = pd.DataFrame({"method": ["base"] * 4, "true": list("xxyy"), "predicted": list("xyxy"),
+                          "percent": [80.0, 20.0, 40.0, 60.0]})  # fmt: skip
+    assert caption(cells) == "Right, mean over the labels: base 70 %."
+    points = pd.DataFrame({"task": ["bbc", "ag"], "gain": [1.0, 12.4], "whose": ["this run", "the paper"]})
+    assert caption(points).startswith("Gain of DAPT in this run: highest: 1.0 points (bbc)")
+    seeds = pd.DataFrame({"task": "t", "method": ["base", "base", "tapt", "tapt"], "seed": [0, 1, 0, 1],
+                          "score": [50.0, 51.0, 40.0, 60.0]})  # fmt: skip
+    assert caption(seeds) == "Farthest apart: the seeds of TAPT on t, 40.0 to 60.0."
