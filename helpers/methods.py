@@ -204,6 +204,6 @@ def together(*experiments: Experiment) -> tuple[str, ...]:
     """The methods of several tables, each once.
 
     >>> together(TABLE_3, TABLE_6)
-    ('tfidf', 'tfidf_window', 'static', 'base', 'dapt', 'not_dapt', 'shuffled_dapt', 'tapt', 'transfer_tapt')
+    ('tfidf', 'tfidf_window', 'static', 'base', 'dapt', 'not_dapt', 'generic_dapt', 'shuffled_dapt', 'tapt', 'transfer_tapt')
     """
     return tuple(dict.fromkeys(name for experiment in experiments for name in experiment.methods))
