@@ -41,7 +41,10 @@ def outlook(study: Study) -> pd.DataFrame:
     table = pd.DataFrame({"planned": kinds.value_counts(sort=False)}).rename_axis("kind")
     base, rate = _Base.of(study), SHARE * compute.matrix_rate()
     rows = pd.DataFrame(
-        [(step.kind, 1, _operations(study, step, base) / rate / 60, _megabytes(study, step, base)) for step in todo],
+        [
+            (step.kind, 1, (_operations(study, step, base) / rate or OTHER) / 60, _megabytes(study, step, base))
+            for step in todo
+        ],
         columns=["kind", "to_make", "minutes", "megabytes"],
     )
     table = table.join(rows.groupby("kind").sum()).fillna({"to_make": 0, "minutes": 0.0, "megabytes": 0.0})
@@ -97,8 +100,8 @@ def _tokens(study: Study, texts: Iterable[str]) -> float:
 
 
 def _operations(study: Study, step: Step, base: _Base) -> float:
+    """Of the model's products in a step; 0 for one that looks at no model."""
     settings, length = step.settings, study.config.max_length
-    other = OTHER * SHARE * compute.matrix_rate()
     if step.kind == "model":
         recipe = settings["recipe"]
         if "steps" in recipe:
@@ -118,7 +121,7 @@ def _operations(study: Study, step: Step, base: _Base) -> float:
         return base.weights * (TRAINED * epochs * share * train + READ * scored)
     if step.kind == "losses":
         return READ * base.weights * settings.get("documents", 0) * length
-    return other
+    return 0.0
 
 
 def _megabytes(study: Study, step: Step, base: _Base) -> float:
