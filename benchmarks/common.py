@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from helpers import files
+from helpers.compute import keep_memory
 
 
 def side_by_side(ours: Callable[[], object], peer: Callable[[], object], repeats: int = 3) -> tuple[float, float]:
@@ -45,6 +46,7 @@ def main(cases: Callable[[str], Iterable[dict]], description: str) -> None:
         json_file: Annotated[Path | None, typer.Option("--json", help="File to write the rows to.")] = None,
         size: Annotated[Size, typer.Option(help="small: seconds, to see it work.")] = Size.full,
     ) -> None:
+        keep_memory()  # as every worker of a run does
         rows = []
         print(f"{'case':<58} {'unit':<12} {'ours':>11} {'peer':>11} {'ratio':>7}  peer", flush=True)
         for found in cases(size.value):

@@ -1,13 +1,18 @@
 """The machine settings that computing relies on."""
 
 import platform
+import random
 import subprocess
 import sys
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
-from helpers import compute
+from helpers import TAPT, adapt, compute
+from helpers.classify import PAPER, fine_tune
+from helpers.data import load_task
 from helpers.errors import UserError
 
 FAULTS = """
@@ -31,6 +36,23 @@ def test_kept_memory_is_not_mapped_anew():
     out = subprocess.run([sys.executable, "-c", FAULTS], check=True, capture_output=True, text=True).stdout
     first, *later = map(int, out.split())
     assert max(later) < first / 20  # handed back, the pages of 64 MB would be mapped again each time
+
+
+def test_a_training_leaves_the_callers_generators_as_they_were(tmp_path):
+    task = load_task("toy_cs", data_dir="toy", max_train=8, max_dev=4, max_test=4)
+
+    def draws():
+        return random.random(), np.random.random(), torch.rand(1).item()
+
+    def seed():
+        random.seed(1), np.random.seed(1), torch.manual_seed(1)
+
+    seed()
+    expected = draws()
+    seed()
+    adapt("mini", task.train.text, replace(TAPT, epochs=1, max_length=16), tmp_path / "out", log=lambda line: None)
+    fine_tune("mini", task, replace(PAPER, epochs=1, max_length=16), seed=5)
+    assert draws() == expected
 
 
 @pytest.fixture

@@ -83,8 +83,12 @@ def fine_tune(
     >>> result.sizes, 0 <= result.score <= 1
     ({'train': 16, 'dev': 8, 'test': 8}, True)
     """
+    with compute.random_state_kept():
+        return _fine_tune(model, task, recipe, seed, keep_model, log or (lambda line: None))
+
+
+def _fine_tune(model, task, recipe: Recipe, seed: int, keep_model: bool, log: Callable[[str], None]) -> Result:
     start = time.perf_counter()
-    compute.keep_memory()
     compute.seed_everything(seed)
     recipe = recipe.sized(len(task.train))
     classifier = new_classifier(model, task.labels, recipe.max_length, recipe.dropout).to(compute.device())
@@ -96,13 +100,11 @@ def fine_tune(
     for epoch, loss in enumerate(train_epochs(classifier, encoded, recipe, seed), start=1):
         if recipe.weights == "last" and epoch < recipe.epochs and math.isfinite(loss):
             history.append({"epoch": epoch, "train_loss": loss})
-            if log:
-                log(f"{task.name} seed {seed} epoch {epoch}: loss {loss:.3f}")
+            log(f"{task.name} seed {seed} epoch {epoch}: loss {loss:.3f}")
             continue
         dev = evaluate(classifier, encoded, "dev", dev_batches)[0]
         history.append({"epoch": epoch, "train_loss": loss, "dev_" + metric: dev[metric]})
-        if log:
-            log(f"{task.name} seed {seed} epoch {epoch}: loss {loss:.3f}, dev {metric} {100 * dev[metric]:.1f}")
+        log(f"{task.name} seed {seed} epoch {epoch}: loss {loss:.3f}, dev {metric} {100 * dev[metric]:.1f}")
         if best is None or dev[metric] > best[1][metric]:
             best = epoch, dev
             best_state = {key: value.clone() for key, value in classifier.state_dict().items()}

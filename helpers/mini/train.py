@@ -23,6 +23,7 @@ import pandas as pd
 import torch
 import typer
 
+from helpers.compute import keep_memory
 from helpers.encoder.named import resolve_model
 from helpers.encoder.packing import Windows, tokenize
 from helpers.files import read_json, write_json
@@ -230,4 +231,5 @@ def _make_initial(start: str, train: list[str], folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    keep_memory()
     typer.run(main)

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from helpers.compute import keep_memory
 from helpers.data import load_domain
 from helpers.data.raw import stem
 from helpers.errors import UserError
@@ -42,6 +43,7 @@ def main(
         mask_probability=mask_probability, dropout=dropout, packing=packing, decay=decay,
     )  # fmt: skip
     changes = {name: value for name, value in changes.items() if value is not None}
+    keep_memory()
     corpus = load_domain(stem(texts), domain_file=str(texts))
     adapt(model, corpus, scaled({"dapt": DAPT, "tapt": TAPT}[recipe], **changes), output, seed=seed, compile=compile)
     processes.leave()

@@ -70,8 +70,11 @@ def adapt(
     >>> adapted.summary["documents"], (adapted.path / "model.safetensors").exists()
     (4, True)
     """
-    output = Path(output)
-    compute.keep_memory()
+    with compute.random_state_kept():
+        return _adapt(model, texts, recipe, Path(output), seed, general_texts, checkpoint_seconds, compile, log)
+
+
+def _adapt(model, texts, recipe, output, seed, general_texts, checkpoint_seconds, compile, log) -> Adapted:
     group = processes.join()
     log = log if group.rank == 0 else _silent
     torch.manual_seed(seed)  # a head that came untrained is drawn alike in every process and every run
