@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from helpers.data import load_task
+from helpers.data.registry import read_task_file
+
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text("utf-8")
 BOTH = TEXT + (ROOT / "README.ja.md").read_text("utf-8")
@@ -42,6 +45,17 @@ def test_the_selection_snippet_finds_the_sentences_about_the_task(capsys):
         "the substrate binds to the enzyme slowly", "blood pressure was lower with the drug",
         "an enzyme and its substrate", "the drug was tolerated",
     ]  # fmt: skip
+
+
+def test_the_example_of_a_task_file_registers_its_tasks(tmp_path):
+    (example,) = re.findall(r"```toml\n(.*?)```", TEXT, re.S)
+    (tmp_path / "tasks.toml").write_text(example, "utf-8")
+    rows = [(f"{text} number {n}", label) for n in range(30) for text, label in (("a claim", "law"), ("a sail", "sea"))]
+    (tmp_path / "notes.csv").write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows))
+    tasks = read_task_file(tmp_path / "tasks.toml")
+    assert list(tasks) == ["notes", "pleas"] and tasks["pleas"].partner == "notes"
+    assert {spec.domain for spec in tasks.values()} == {"law"} and tasks["notes"].metric == "macro_f1"
+    assert sum(map(len, load_task("notes", task_file=tmp_path / "tasks.toml").train["text"])) > 0
 
 
 def test_links_and_paths_exist():
