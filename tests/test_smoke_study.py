@@ -1,6 +1,7 @@
 """All six notebooks through the runner at preset smoke, and a look at what came out."""
 
 import json
+import os
 import re
 
 import nbformat
@@ -9,10 +10,12 @@ import pandas as pd
 import pytest
 
 from helpers.methods import BASELINES, TABLE_3
+from helpers.paths import project_root
 from helpers.results import load_records
 from helpers.results.verdicts import MEASURES
 from helpers.run import run_notebooks
 from helpers.study import Study, views
+from tests import lab
 
 pytestmark = pytest.mark.slow
 SCORE_TABLES = ("dapt", "tapt", "transfer", "selection", "cost")
@@ -239,3 +242,26 @@ def test_a_notebook_run_again_computes_nothing_anew(folder, cache):
     (outcome,) = run_notebooks(["03"], preset="smoke", parameters={"OUTPUT_DIR": str(folder)}, force=True)
     assert outcome.status == "done" and made(cache) == before
     assert {path: path.read_bytes() for path in (folder / "records").rglob("*.json")} == records
+
+
+# In JupyterLab -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(lab.BROWSER is None, reason="needs Chromium")
+def test_two_notebooks_are_walked_through_in_jupyterlab(folder, cache, tmp_path):
+    for name in ("01_overlap", "02_dapt"):
+        notebook = (project_root() / "notebooks" / f"{name}.ipynb").read_text("utf-8")
+        changed = notebook.replace('PRESET = \\"demo\\"', 'PRESET = \\"smoke\\"')
+        changed = changed.replace("OUTPUT_DIR = None", f"OUTPUT_DIR = '{tmp_path / 'again'}'")
+        (tmp_path / f"{name}.ipynb").write_text(changed, "utf-8")
+    environment = os.environ | {"PYTHONPATH": str(project_root()), "DSP_CACHE": str(cache)}
+    del environment["MPLBACKEND"]  # kernels draw into the notebook
+    with lab.running(tmp_path, environment) as address:
+        for name in ("01_overlap", "02_dapt"):
+            cells = lab.run_all(address, f"{name}.ipynb", tmp_path / f"profile-{name}")
+            code = [cell for cell in cells if cell["cell_type"] == "code"]
+            assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
+            outputs = [output for cell in code for output in cell["outputs"]]
+            assert not [output for output in outputs if output["output_type"] == "error"]
+            assert any("image/png" in output.get("data", ()) for output in outputs)
+    assert (tmp_path / "again" / "tables" / "dapt.csv").read_bytes() == (folder / "tables" / "dapt.csv").read_bytes()
