@@ -17,8 +17,8 @@ from statistics import median
 import pandas as pd
 import torch
 
-from benchmarks import trainer
 from benchmarks.common import main, row
+from benchmarks.trainer import PEERS, tokens_per_second
 from helpers import compute
 from helpers.compute import Meter
 from helpers.data import load_domain, load_task
@@ -119,16 +119,16 @@ def beside_trainer(shape: str, length: int, size: str, folder: Path) -> Iterable
     recipe = Recipe("speed", 1e-4, batch, steps=steps, max_length=length)
     model = sized_model(shape, folder)
     for kind in ("task", "domain") if length == 128 or cuda else ("domain",):
-        texts, peers = texts_of(kind, 2000), (trainer.AS_IT_COMES, trainer.TUNED)
+        texts = texts_of(kind, 2000)
         rounds = [
             [ours(model, texts, recipe, folder)]
-            + [trainer.tokens_per_second(model, texts, recipe, folder, peer, WARM) for peer in peers]
+            + [tokens_per_second(model, texts, recipe, folder, tuned, WARM) for tuned in PEERS.values()]
             for _ in range(REPEATS if size == "full" else 1)
         ]
         mine, *theirs = map(median, zip(*rounds, strict=True))
         case = f"{shape}, {kind} text, {length} tokens"
-        for peer, speed in zip(peers, theirs, strict=True):
-            yield row(case, "tokens/s", mine, speed, peer.title, more_is_better=True)
+        for title, speed in zip(PEERS, theirs, strict=True):
+            yield row(case, "tokens/s", mine, speed, title, more_is_better=True)
         if not cuda and shape == "mini" and length == 128:
             divided = ours_by_processes(model, texts, recipe, folder)
             yield row(f"{case}: a process a core", "tokens/s", divided, mine, "one process", more_is_better=True)

@@ -1,7 +1,6 @@
 """Masked-LM training by Hugging Face's Trainer, as it comes and as a user who tuned it would run it."""
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from helpers import compute
@@ -9,27 +8,16 @@ from helpers.encoder.named import resolve_model
 from helpers.pretrain import Recipe
 from helpers.pretrain.training import can_compile
 
+PEERS = {"HF Trainer": False, "HF Trainer, tuned": True}  # title -> `tuned`
 
-@dataclass(frozen=True)
-class Setting:
-    """How a user runs the Trainer.
 
-    joined: run_mlm's own grouping, all texts joined and cut into full blocks, so that nothing is padded (a window then
-    holds pieces of several texts); else a text a row, as with --line_by_line. tuned: bf16 where the machine has it, a
-    compiled step, a device batch that is the whole update, and a process that prepares batches.
+def tokens_per_second(model: str, texts: list[str], recipe: Recipe, folder: Path, tuned: bool, warm: int) -> float:
+    """Useful (not padding) tokens a second after `warm` updates, with logits at every position.
+
+    tuned: run_mlm's own grouping, all texts joined and cut into full blocks, so that nothing is padded (a window then
+    holds pieces of several texts); bf16 where the machine has it, a compiled step, a device batch that is the whole
+    update, and a process that prepares batches. Else a text a row, as with --line_by_line.
     """
-
-    title: str
-    joined: bool
-    tuned: bool
-
-
-AS_IT_COMES = Setting("HF Trainer", joined=False, tuned=False)
-TUNED = Setting("HF Trainer, tuned", joined=True, tuned=True)
-
-
-def tokens_per_second(model: str, texts: list[str], recipe: Recipe, folder: Path, setting: Setting, warm: int) -> float:
-    """Useful (not padding) tokens a second after `warm` updates, with logits at every position."""
     from transformers import (
         AutoModelForMaskedLM,
         AutoTokenizer,
@@ -41,9 +29,9 @@ def tokens_per_second(model: str, texts: list[str], recipe: Recipe, folder: Path
 
     source = resolve_model(model)
     net, tokenizer = AutoModelForMaskedLM.from_pretrained(source), AutoTokenizer.from_pretrained(source)
-    dataset = _examples(texts, tokenizer, recipe.max_length, setting.joined)
+    dataset = _examples(texts, tokenizer, recipe.max_length, joined=tuned)
     on_cpu = compute.device().type == "cpu"
-    device_batch = recipe.batch_size if setting.tuned else min(recipe.batch_size, 16 if on_cpu else 128)
+    device_batch = recipe.batch_size if tuned else min(recipe.batch_size, 16 if on_cpu else 128)
     marks = []
 
     class Clock(TrainerCallback):
@@ -54,8 +42,8 @@ def tokens_per_second(model: str, texts: list[str], recipe: Recipe, folder: Path
         output_dir=str(folder / "trainer"), max_steps=recipe.steps, per_device_train_batch_size=device_batch,
         gradient_accumulation_steps=recipe.batch_size // device_batch, learning_rate=recipe.learning_rate,
         weight_decay=recipe.weight_decay, warmup_steps=1, report_to=[], save_strategy="no", disable_tqdm=True,
-        logging_strategy="no", use_cpu=on_cpu, bf16=compute.precision() == "bf16" and (setting.tuned or not on_cpu),
-        torch_compile=setting.tuned and can_compile(), dataloader_num_workers=int(setting.tuned),
+        logging_strategy="no", use_cpu=on_cpu, bf16=compute.precision() == "bf16" and (tuned or not on_cpu),
+        torch_compile=tuned and can_compile(), dataloader_num_workers=int(tuned),
         train_sampling_strategy="sequential", dataloader_drop_last=True,
     )  # fmt: skip
     collate = DataCollatorForLanguageModeling(tokenizer, mlm_probability=recipe.mask_probability)

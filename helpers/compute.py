@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 import random
+import statistics
 import subprocess
 import sys
 import threading
@@ -148,7 +149,7 @@ def matrix_rate(width: int = 768, dtype=None) -> float:
         if where.type == "cuda":
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - began)
-    return 2 * tokens * width * 4 * width / sorted(seconds[1:])[4]
+    return 2 * tokens * width * 4 * width / statistics.median(seconds[1:])
 
 
 def threads() -> int:

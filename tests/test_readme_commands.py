@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.test_readme import BOTH, ROOT
+
 COMMAND = re.compile(r"^ {4}((?:[A-Z_]+=\S+ )*(?:make|dsp|papermill|torchrun) [^#\n]+)", re.M)
-BOTH = "".join((ROOT / page).read_text("utf-8") for page in ("README.md", "README.ja.md"))
 COMMANDS = list(dict.fromkeys(command.strip() for command in COMMAND.findall(BOTH)))
 # What would take hours is told what to do and stops there; test_smoke_study.py runs the notebooks.
 CUT = (

@@ -132,6 +132,8 @@ _silent_hosts: set[str] = set()  # hosts that did not answer: the other tasks of
 def _fetch(spec: TaskSpec, source: Source, folder: Path) -> None:
     manifest: dict = {"task": spec.name, "source": source.title, "files": {}}
     frames: dict[str, pd.DataFrame] = {}
+    if source.hub:
+        _reach_hub()
     for split in sources.SPLITS[:1] if spec.evaluation else sources.SPLITS:
         address, raw = _first_of(source, split)
         path = folder / f"{split}.jsonl"
@@ -182,18 +184,23 @@ def _first_of(source: Source, split: str) -> tuple[str, bytes]:
     raise AssertionError("no address")
 
 
+def _reach_hub() -> None:
+    """Refuse a hub that does not answer, before any of a task's files is asked for."""
+    host = _host(_hub())
+    try:
+        ask_hub(_hub(), _patience())
+    except OSError as error:
+        _silent_hosts.add(host)
+        raise _Refused(f"{host} does not answer ({error})") from None
+
+
 def _from_hub(data_set: str, file: str) -> bytes:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    endpoint = _base("HF_ENDPOINT", "https://huggingface.co")
+    endpoint = _hub()
     host = _host(endpoint)
     how = {"repo_type": "dataset", "endpoint": endpoint, "etag_timeout": _patience()}
-    try:
-        ask_hub(endpoint, _patience())
-    except OSError as error:
-        _silent_hosts.add(host)
-        raise _Refused(f"{host} does not answer ({error})") from None
     try:
         with tempfile.TemporaryDirectory() as folder:  # what is kept is the task as it was read, with its hash
             return Path(hf_hub_download(data_set, file, cache_dir=folder, **how)).read_bytes()
@@ -228,6 +235,10 @@ def _host(address: str) -> str:
 
 def _patience() -> float:
     return float(os.environ.get("DSP_TIMEOUT", "6"))
+
+
+def _hub() -> str:
+    return _base("HF_ENDPOINT", "https://huggingface.co")
 
 
 def _base(variable: str, standard: str) -> str:

@@ -91,8 +91,7 @@ def heat_map(ax, grid: pd.DataFrame, cells: pd.DataFrame, **colours) -> None:
 
 def wide_title(ax, text: str) -> None:
     """The title of a figure's only Axes, in as many lines as it takes."""
-    # a bold letter of 10 points is 0.085 inches wide
-    ax.set_title(textwrap.fill(text, int(ax.figure.get_figwidth() / 0.085)))
+    ax.set_title(_in_lines(text, ax.figure, letter=0.085))  # bold, 10 points
 
 
 def finish(ax, table: pd.DataFrame, note: str = "", preset: str | None = None) -> None:
@@ -102,10 +101,14 @@ def finish(ax, table: pd.DataFrame, note: str = "", preset: str | None = None) -
     """
     presets = [preset] if preset else _named(table, "preset")
     foot = [f"preset {' and '.join(presets)}" if presets else "", " and ".join(_named(table, "base_model")), note]
-    # a letter of 7 points is 0.055 inches wide
-    lines = textwrap.fill(" · ".join(part for part in foot if part), int(ax.figure.get_figwidth() / 0.055))
+    lines = _in_lines(" · ".join(part for part in foot if part), ax.figure, letter=0.055)  # 7 points
     ax.figure.supxlabel(lines, x=0.99, ha="right", fontsize=7, color="#777777")
     DRAWN_FROM[ax.figure] = table
+
+
+def _in_lines(text: str, figure, letter: float) -> str:
+    """`text` in as many lines as the figure's width asks for. letter: inches that one takes."""
+    return textwrap.fill(text, int(figure.get_figwidth() / letter))
 
 
 def colour_of(name: str, known: dict[str, str], among=()) -> str:

@@ -1,13 +1,14 @@
 """What a run would make, what of it is there, and about how many minutes and megabytes the rest will take."""
 
+import functools
 import math
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from helpers import compute
+from helpers.data.sources import SPLITS
 from helpers.errors import UserError
 from helpers.methods import BASELINES, CURVE, TABLE_3, TABLE_5, TABLE_6, TABLE_8, together
 from helpers.paths import A_MODEL
@@ -39,12 +40,9 @@ def outlook(study: Study) -> pd.DataFrame:
     todo = missing(steps, study.store)
     kinds = pd.Series([step.kind for step in every.values()], dtype=object)
     table = pd.DataFrame({"planned": kinds.value_counts(sort=False)}).rename_axis("kind")
-    base, rate = _Base.of(study), SHARE * compute.matrix_rate()
+    reckoning, rate = _Reckoning(study), SHARE * compute.matrix_rate()
     rows = pd.DataFrame(
-        [
-            (step.kind, 1, (_operations(study, step, base) / rate or OTHER) / 60, _megabytes(study, step, base))
-            for step in todo
-        ],
+        [(step.kind, 1, (reckoning.operations(step) / rate or OTHER) / 60, reckoning.megabytes(step)) for step in todo],
         columns=["kind", "to_make", "minutes", "megabytes"],
     )
     table = table.join(rows.groupby("kind").sum()).fillna({"to_make": 0, "minutes": 0.0, "megabytes": 0.0})
@@ -70,64 +68,60 @@ def _planned(study: Study) -> list[Step]:
     return steps
 
 
-class _Base:
-    """Of the base model: weights that every token passes, its file's megabytes, width of its vectors."""
+class _Reckoning:
+    """Operations and megabytes of a study's steps, by its base model's weights and the lengths of its texts."""
 
-    def __init__(self, weights: float, megabytes: float, width: int):
-        self.weights, self.megabytes, self.width = weights, megabytes, width
-
-    @classmethod
-    def of(cls, study: Study) -> "_Base":
+    def __init__(self, study: Study):
         from safetensors import SafetensorError, safe_open
 
-        weights, size, width = 0, 0, 0
+        self.study, self.weights, self.megabytes_of_base, self.width = study, 0, 0.0, 0
         for file in Path(study.plan.base["base_path"]).glob("*.safetensors"):
-            size += file.stat().st_size
+            self.megabytes_of_base += file.stat().st_size / 1e6
             try:
                 with safe_open(file, framework="numpy") as tensors:
                     shapes = {name: tensors.get_slice(name).get_shape() for name in tensors.keys()}  # noqa: SIM118
             except SafetensorError as error:
                 raise UserError(f"{file}: cannot be read as weights ({error}); {A_MODEL}") from None
-            weights += sum(math.prod(s) for name, s in shapes.items() if len(s) == 2 and "embeddings" not in name)
-            width = max([width, *(s[1] for name, s in shapes.items() if "word_embeddings" in name)])
-        return cls(float(weights), size / 1e6, width)
+            # those that every token passes
+            self.weights += sum(math.prod(s) for name, s in shapes.items() if len(s) == 2 and "embeddings" not in name)
+            self.width = max([self.width, *(s[1] for name, s in shapes.items() if "word_embeddings" in name)])
 
+    @functools.cache  # noqa: B019 - lives as long as the outlook; hundreds of steps read the same texts
+    def tokens(self, task: str, split: str) -> float:
+        """About how many tokens the texts of a split are, each cut at MAX_LENGTH."""
+        words = np.array([text.count(" ") + 1 for text in getattr(self.study.task(task), split)["text"]])
+        return float(np.minimum(TOKENS_A_WORD * words + 2, self.study.config.max_length).sum())
 
-def _tokens(study: Study, texts: Iterable[str]) -> float:
-    """About how many tokens the texts are, each cut at MAX_LENGTH."""
-    words = np.array([text.count(" ") + 1 for text in texts])
-    return float(np.minimum(TOKENS_A_WORD * words + 2, study.config.max_length).sum())
-
-
-def _operations(study: Study, step: Step, base: _Base) -> float:
-    """Of the model's products in a step; 0 for one that looks at no model."""
-    settings, length = step.settings, study.config.max_length
-    if step.kind == "model":
-        recipe = settings["recipe"]
-        if "steps" in recipe:
-            return TRAINED * base.weights * recipe["steps"] * recipe["batch_size"] * recipe["max_length"]
-        task = study.task(step.reads["texts"].name)
-        borrowed = step.reads["selected"].settings["k"] if "selected" in step.reads else 0
-        once = _tokens(study, [*task.train["text"], *(task.unlabeled if settings.get("split") else [])])
-        return TRAINED * base.weights * min(recipe["epochs"] * once * (1 + borrowed), settings["most_tokens"])
-    if step.kind == "record" and "baseline" not in settings or step.kind == "vectors":
-        task = study.task(step.here["name"])
-        train, dev, test = (_tokens(study, split["text"]) for split in (task.train, task.dev, task.test))
+    def operations(self, step: Step) -> float:
+        """Of the model's products in a step; 0 for one that looks at no model."""
+        settings = step.settings
+        if step.kind == "model":
+            return TRAINED * self.weights * self._tokens_trained_on(step)
+        if step.kind == "losses":
+            return READ * self.weights * settings["documents"] * self.study.config.max_length
         if step.kind == "vectors":
-            return READ * base.weights * (train + dev + test)
-        share = min(1.0, (settings["labels"] or len(task.train)) / max(1, len(task.train)))
-        epochs, last = settings["recipe"]["epochs"], settings["recipe"]["weights"] == "last"
-        scored = test + dev * (1 if last else epochs)
-        return base.weights * (TRAINED * epochs * share * train + READ * scored)
-    if step.kind == "losses":
-        return READ * base.weights * settings.get("documents", 0) * length
-    return 0.0
+            return READ * self.weights * sum(self.tokens(step.here["name"], split) for split in SPLITS)
+        if step.kind == "record" and "baseline" not in settings:
+            train, dev, test = (self.tokens(step.here["name"], split) for split in SPLITS)
+            recipe, rows = settings["recipe"], len(self.study.task(step.here["name"]).train)
+            share = min(1.0, (settings["labels"] or rows) / max(1, rows))
+            scored = test + dev * (1 if recipe["weights"] == "last" else recipe["epochs"])
+            return self.weights * (TRAINED * recipe["epochs"] * share * train + READ * scored)
+        return 0.0
 
+    def _tokens_trained_on(self, step: Step) -> float:
+        recipe = step.settings["recipe"]
+        if "steps" in recipe:
+            return recipe["steps"] * recipe["batch_size"] * recipe["max_length"]
+        borrowed = step.reads["selected"].settings["k"] if "selected" in step.reads else 0
+        once = self.tokens(step.reads["texts"].name, "train")
+        return min(recipe["epochs"] * once * (1 + borrowed), step.settings["most_tokens"])
 
-def _megabytes(study: Study, step: Step, base: _Base) -> float:
-    if step.kind == "model":
-        return base.megabytes
-    if step.kind == "vectors":
-        task = study.task(step.here["name"])
-        return 4e-6 * base.width * (len(task.train) + len(task.dev) + len(task.test))
-    return 0.0
+    def megabytes(self, step: Step) -> float:
+        """In the store; 0 for a step that leaves little."""
+        if step.kind == "model":
+            return self.megabytes_of_base
+        if step.kind == "vectors":
+            task = self.study.task(step.here["name"])
+            return 4e-6 * self.width * sum(len(getattr(task, split)) for split in SPLITS)
+        return 0.0

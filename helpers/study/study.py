@@ -348,8 +348,9 @@ class Study:
                     reasons[str(error)] = None
         if reasons and not found:
             raise UserError("; ".join(reasons))
-        for reason in reasons.keys() - self._left_out:
-            self.log(f"left out: {reason}")
+        for reason in reasons:
+            if reason not in self._left_out:
+                self.log(f"left out: {reason}")
         self._left_out |= reasons.keys()
         return found
 

@@ -3,14 +3,14 @@
 import html
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.lab import BROWSER
+
 REPORT = Path(__file__).parents[2] / "outputs" / "reference" / "report.html"
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs Chromium")
 
 PROBE = """
