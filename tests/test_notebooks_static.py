@@ -54,7 +54,7 @@ def test_valid_stripped_and_for_kernel_python3(name):
 def test_one_parameters_cell_of_commented_literals_that_are_config_fields(name):
     cell = parameters_cell(name)
     for line in code_lines(cell.source):
-        assert re.fullmatch(r"[A-Z_]+ = [^=#]+  # \S.*", line), line
+        assert re.fullmatch(r"[A-Z_]+: \w+ = [^=#]+  # \S.*", line), line
     values = declared(read(name), name)
     assert "PRESET" in values and "OUTPUT_DIR" in values
     assert {parameter.lower() for parameter in values} <= set(Config.model_fields)
@@ -74,10 +74,14 @@ def test_every_declared_parameter_is_read(name):
 
 
 @every
-def test_papermill_sees_the_same_parameters(name):
+def test_papermill_sees_the_same_parameters_and_their_types(name):
     from papermill import inspect_notebook
 
-    assert set(inspect_notebook(FOLDER / f"{name}.ipynb")) == set(declared(read(name), name))
+    fields = {field.upper(): Config.model_fields[field].annotation for field in Config.model_fields}
+    types = {one: kind.__name__ if kind in (int, float) else "str" for one, kind in fields.items()}  # lists: "a,b"
+    seen = inspect_notebook(FOLDER / f"{name}.ipynb")
+    assert set(seen) == set(declared(read(name), name))
+    assert {one: found["inferred_type_name"] for one, found in seen.items()} == {one: types[one] for one in seen}
 
 
 @every

@@ -60,7 +60,7 @@ def read(path: Path):
 def declared(notebook, name: str = "notebook") -> dict:
     """Parameters of a notebook: name -> default, from the literals in its one cell tagged 'parameters'.
 
-    Raises UserError when there are several such cells, or one holds anything but `NAME = literal`.
+    Raises UserError when there are several such cells, or one holds anything but `NAME = literal` or `NAME: type = literal`.
     """
     cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ())]
     if len(cells) > 1:
@@ -72,10 +72,11 @@ def declared(notebook, name: str = "notebook") -> dict:
         line = getattr(error, "lineno", 1)
         raise UserError(f"{name}, parameters, line {line}: not Python ({error.args[0]})") from None
     for line in lines:
-        if not (isinstance(line, ast.Assign) and len(line.targets) == 1 and isinstance(line.targets[0], ast.Name)):
-            raise UserError(f"{name}, parameters, line {line.lineno}: expected NAME = value")
+        targets = [line.target] if isinstance(line, ast.AnnAssign) else getattr(line, "targets", [])
+        if not (len(targets) == 1 and isinstance(targets[0], ast.Name) and line.value):
+            raise UserError(f"{name}, parameters, line {line.lineno}: expected NAME = value or NAME: type = value")
         try:
-            found[line.targets[0].id] = ast.literal_eval(line.value)
+            found[targets[0].id] = ast.literal_eval(line.value)
         except (ValueError, TypeError, RecursionError, MemoryError):
             raise UserError(
                 f"{name}, parameters, line {line.lineno}: expected a literal; compute from it in a later cell"

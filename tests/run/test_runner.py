@@ -109,6 +109,8 @@ def test_bad_parameters_are_refused_before_a_kernel_starts(go, monkeypatch, tmp_
     [
         ("A = 1\nB = A * 2", "parameters, line 2: expected a literal"),
         ("import os", "line 1: expected NAME = value"),
+        ("A: int", "line 1: expected NAME = value"),
+        ("A += 1", "line 1: expected NAME = value"),
         ("A = 1\nB = (", "parameters, line 2: not Python"),
         ("A = {[]: 1}", "parameters, line 1: expected a literal"),
         ("A = '\0'", "not Python"),
