@@ -1,4 +1,4 @@
-"""JupyterLab in headless Chromium, as far as a test needs it: open a notebook, run all of it, take its cells."""
+"""Headless Chromium as far as tests need it: a page after its scripts ran; a notebook run in JupyterLab."""
 
 import json
 import shutil
@@ -19,6 +19,16 @@ READY = """(() => {
 })()"""
 RUN = "jupyterapp.commands.execute('notebook:run-all-cells').then(() => 'run')"
 CELLS = "JSON.stringify(jupyterapp.shell.currentWidget.content.widgets.map(cell => cell.model.toJSON()))"
+
+
+def in_browser(address, tmp_path, *flags):
+    """The page after its scripts ran, and what the browser's console printed."""
+    command = [
+        BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--enable-logging=stderr",
+        f"--user-data-dir={tmp_path / 'profile'}", *flags, "--dump-dom", address,
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
+    return done.stdout, [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
 
 
 @contextmanager

@@ -60,7 +60,8 @@ def read(path: Path):
 def declared(notebook, name: str = "notebook") -> dict:
     """Parameters of a notebook: name -> default, from the literals in its one cell tagged 'parameters'.
 
-    Raises UserError when there are several such cells, or one holds anything but `NAME = literal` or `NAME: type = literal`.
+    Raises UserError when there are several such cells, or one holds anything but `NAME = literal`, with or without
+    a type.
     """
     cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ())]
     if len(cells) > 1:

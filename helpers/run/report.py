@@ -4,6 +4,7 @@ Both are made from what lies in the run's folder: tables/*.csv, figures/*.png, c
 """
 
 import base64
+import hashlib
 import shlex
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,8 +30,9 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 def write_report(run_dir: Path | str) -> Path:
     """Write <run_dir>/report.html from the tables and figures in the run's folder; returns its path.
 
-    The file stands alone: figures and style are inside it. Links lead to the executed notebooks, which are
-    written as HTML beside it. Raises UserError, one line, when the folder is no run, holds neither a table nor
+    The file stands alone: figures, style and the script that sorts and enlarges are inside it, and no other script is
+    let run (Content-Security-Policy). Links lead to the executed notebooks, which are written as HTML beside it.
+    Raises UserError, one line, when the folder is no run, holds neither a table nor
     a figure, or one of its files is damaged.
     """
     import jinja2
@@ -41,6 +43,7 @@ def write_report(run_dir: Path | str) -> Path:
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     made = adapted_models(run)
     made["folder"] = made["folder"].map(shown)
+    script = Path(__file__).with_name("report.js").read_text("utf-8")
     page = environment.get_template("report.html.j2").render(
         run=run.resolve().name,
         preset=config.get("preset", run.name),
@@ -55,6 +58,8 @@ def write_report(run_dir: Path | str) -> Path:
         models=readable.cells(made) if len(made) else None,
         loading=loading(made["folder"].iloc[0]) if len(made) else "",
         settings=readable.cells(_settings(config)),
+        script=script,
+        script_hash=f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}",
     )
     return files.write_text(run / "report.html", page)
 

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from html.parser import HTMLParser
+from pathlib import Path
 
 import nbformat
 import pandas as pd
@@ -19,8 +20,10 @@ from helpers.results.render import markdown
 from helpers.run import readable
 from helpers.run.report import results_markdown, write_report, write_results_markdown
 from helpers.run.sections import SECTIONS
+from tests.lab import BROWSER, in_browser
 
 SCRIPT = "<script>alert(1)</script>"
+OURS = (Path(readable.__file__).parent / "report.js").read_text("utf-8")
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
@@ -57,6 +60,7 @@ class Page(HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.links, self.images, self.headings, self.open, self.tags, self.ids = [], [], [], [], set(), []
+        self.scripts = []
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
@@ -78,6 +82,8 @@ class Page(HTMLParser):
     def handle_data(self, data):
         if self.open and self.open[-1] == "h2":
             self.headings[-1] += data
+        if self.open and self.open[-1] == "script":
+            self.scripts.append(data)
 
 
 def test_the_report_stands_alone_and_shows_everything_once(run):
@@ -91,7 +97,7 @@ def test_the_report_stands_alone_and_shows_everything_once(run):
     ]  # fmt: skip
     assert all(image["src"].startswith("data:image/png;base64,") and image["alt"] for image in page.images)
     assert len(page.images) == 2 and base64.b64decode(page.images[0]["src"].partition(",")[2]) == PIXEL
-    assert not page.tags & {"script", "link", "iframe"} and "http" not in text
+    assert not page.tags & {"link", "iframe"} and "://" not in text and page.scripts == [OURS]
     inside = {link[1:] for link in page.links if link.startswith("#")}
     assert len(inside) == 5 and inside <= set(page.ids)
     assert {link for link in page.links if not link.startswith("#")} == {
@@ -110,6 +116,31 @@ def test_notebook_pages_show_outputs_and_run_no_script_of_theirs(run):
     page = (run / "notebooks" / "06_report.html").read_text("utf-8")
     assert "<td>kept</td>" in page and SCRIPT not in page
     assert not (run / "notebooks" / "03_tapt.failed.html").exists()
+
+
+@pytest.mark.skipif(BROWSER is None, reason="needs Chromium")
+def test_tables_sort_figures_enlarge_and_no_other_script_runs(run, tmp_path):
+    rows = [("b", 2.0, "second"), ("c", 10.0, "last"), ("a", None, "none")]
+    pd.DataFrame(rows, columns=["name", "x", "why"]).to_csv(run / "tables" / "anything.csv", index=False)
+    page = write_report(run).read_text("utf-8")
+    use = """
+    const table = [...document.querySelectorAll("table")].find(one => one.textContent.includes("second"));
+    const [name, x] = table.querySelectorAll("thead button"), found = [];
+    for (const head of [name, x, x]) {
+      head.click();
+      found.push([...table.tBodies[0].rows].map(row => row.cells[0].textContent).join(" "));
+    }
+    document.querySelector("figure button").click();
+    document.title = JSON.stringify([found, document.querySelector("dialog[open] img").alt]);
+    """
+    (tmp_path / "open.html").write_text(page.replace("Content-Security-Policy", "none") + f"<script>{use}</script>")
+    (tmp_path / "shut.html").write_text(page + f"<script>{use}</script>")
+    shown, console = in_browser((tmp_path / "open.html").as_uri(), tmp_path)
+    orders, enlarged = json.loads(html.unescape(re.search("<title>(.*?)</title>", shown)[1]))
+    assert orders == ["a none b second c last", "b second c last a none", "c last b second a none"] and not console
+    assert enlarged == Page(page).images[0]["alt"]
+    refused, console = in_browser((tmp_path / "shut.html").as_uri(), tmp_path)
+    assert "<title>Don't Stop Pretraining" in refused and "Content Security Policy" in " ".join(console)
 
 
 def test_cells_are_escaped_and_stand_beside_the_papers(run):
@@ -224,7 +255,7 @@ def test_no_text_of_data_or_names_runs_as_script(run, place):
     else:
         pd.DataFrame([score_row(SCRIPT, SCRIPT, 1.0)]).to_csv(run / "tables" / "dapt.csv", index=False)
     page = Page(write_report(run).read_text("utf-8"))
-    assert "script" not in page.tags and page.open == []
+    assert page.scripts == [OURS] and page.open == []
 
 
 def _damage(run, kind):
