@@ -8,6 +8,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from helpers.data.leaks import NEAR
+from helpers.data.records import GROUP_COLUMN
 from helpers.data.shingles import Shingles, containing
 from helpers.errors import UserError
 
@@ -17,15 +18,17 @@ SHARES = {"test": 0.2, "dev": 0.1}
 def set_apart(rows: pd.DataFrame, wanted: tuple[str, ...], where: str, *, seed: int = 0) -> dict[str, pd.DataFrame]:
     """{"train": the rest, and each of `wanted`: its rows}, every label by its share, in the file's order.
 
-    rows: text and label. wanted: "dev" (10 % of the rows), "test" (20 %) or both. A row goes by a hash of its words,
-    not by its place; rows of equal words, or of which one holds 80 % of the other's shingles, go together, so that
-    no test row has its copy in train. Raises UserError where too few rows are given.
+    rows: text and label, maybe group_id. wanted: "dev" (10 % of the rows), "test" (20 %) or both. A row goes by a hash
+    of its words, not by its place; rows of equal words, or of which one holds 80 % of the other's shingles, and rows
+    of one group go together, so that no test row has its copy or its neighbour in train. Raises UserError where too
+    few rows are given.
     """
     shingles = Shingles(rows["text"].tolist())
     one, other = containing(shingles, shingles, NEAR)
     equal = pd.factorize(np.array(shingles.words, dtype=object))[0]
-    first = pd.Series(np.arange(len(rows))).groupby(equal).transform("first").to_numpy()
-    ends = np.concatenate([one, np.arange(len(rows))]), np.concatenate([other, first])
+    alike = [equal, pd.factorize(rows[GROUP_COLUMN])[0]] if GROUP_COLUMN in rows else [equal]
+    firsts = [pd.Series(np.arange(len(rows))).groupby(kind).transform("first") for kind in alike]
+    ends = np.concatenate([one, *[np.arange(len(rows))] * len(alike)]), np.concatenate([other, *firsts])
     graph = sparse.coo_matrix((np.ones(len(ends[0]), bool), ends), shape=(len(rows),) * 2)
     groups = connected_components(graph, directed=False)[1]
     codes = [blake2b(f"{seed} {words}".encode(), digest_size=8).hexdigest() for words in shingles.words]

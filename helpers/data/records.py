@@ -17,6 +17,7 @@ from helpers.errors import UserError, nearest
 TEXT_COLUMNS = ("text", "sentence", "content", "body", "abstract", "review", "document", "article", "passage",
                 "paragraph", "comment", "message", "post", "tweet", "description", "utterance", "question")  # fmt: skip
 LABEL_COLUMNS = ("label", "labels", "class", "category", "target", "sentiment", "topic", "intent", "stars", "rating")
+GROUP_COLUMN = "group_id"
 _CHUNK = 20_000  # rows of a table read together
 Record = tuple[str, int, Mapping]
 
@@ -231,14 +232,15 @@ def _keys(value: Mapping) -> str:
 def labelled(source, text_column: str = "", label_column: str = "") -> tuple[pd.DataFrame, str]:
     """(DataFrame of text and label, both str, in the source's order; a few words on columns found by themselves).
 
-    Its index holds the rows' numbers in the file. Labels lose the spaces around them; whole numbers and true/false
+    Rows that belong together (sentences of one document) may say so by a column group_id, which is then kept. The
+    index holds the rows' numbers in the file. Labels lose the spaces around them; whole numbers and true/false
     serve by their JSON spelling. Raises UserError, with file and row, for a row without text, a missing label or one
     of another kind, labels that differ by case or inner spacing only, and a source without rows.
 
     >>> labelled(pd.DataFrame({"body": ["one"], "class": [3]}))[1]
     "text from 'body', label from 'class'"
     """
-    texts, labels, rows, note = [], [], [], ""
+    texts, labels, groups, rows, note = [], [], [], [], ""
     text_name = label_name = ""
     spelt: dict[str, tuple[str, int]] = {}
     for where, row, value in records(source):
@@ -258,6 +260,7 @@ def labelled(source, text_column: str = "", label_column: str = "") -> tuple[pd.
             )
         texts.append(value[text_name])
         labels.append(label)
+        groups.append(value.get(GROUP_COLUMN))
         rows.append(row)
     if not texts:
         said = source if isinstance(source, str | Path) else type(source).__name__
@@ -265,7 +268,11 @@ def labelled(source, text_column: str = "", label_column: str = "") -> tuple[pd.
     if (text_name, label_name) != ("text", "label"):
         note = f"text from {text_name!r}, label from {label_name!r}"
     index = pd.Index(rows, name="row")
-    return pd.DataFrame({"text": texts, "label": labels}, dtype=object, index=index), note
+    frame = pd.DataFrame({"text": texts, "label": labels}, dtype=object, index=index)
+    if groups.count(None) < len(groups):  # a row without one stands alone
+        frame[GROUP_COLUMN] = [f"row {row}" if one is None else str(one) for row, one in zip(rows, groups, strict=True)]
+        note = "; ".join(filter(None, [note, f"rows of one {GROUP_COLUMN} belong together"]))
+    return frame, note
 
 
 def _label(value: Mapping, name: str, where: str, row: int) -> str:

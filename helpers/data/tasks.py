@@ -12,7 +12,16 @@ from helpers.data import download, sample, toy
 from helpers.data.apart import set_apart
 from helpers.data.corpus import Corpus
 from helpers.data.raw import FORMS, form, stem
-from helpers.data.records import TEXT_COLUMNS, Texts, find_column, labelled, load_saved, records, saved_by_datasets
+from helpers.data.records import (
+    GROUP_COLUMN,
+    TEXT_COLUMNS,
+    Texts,
+    find_column,
+    labelled,
+    load_saved,
+    records,
+    saved_by_datasets,
+)
 from helpers.data.registry import (
     DOMAINS,
     TaskSpec,
@@ -30,7 +39,8 @@ from helpers.errors import UserError
 class Task:
     """A classification task with its rows.
 
-    train, dev, test: DataFrames with the columns text and label (str). unlabeled: further text of the task's
+    train, dev, test: DataFrames with the columns text and label (str), and group_id where rows belong together
+    (sentences of one document). unlabeled: further text of the task's
     own kind (Curated-TAPT), often none. labels: the labels of train, sorted; a label's place is its class
     number everywhere. source: one line that says where the rows come from.
     """
@@ -59,6 +69,10 @@ class Task:
         if labels and labels < len(self.labels):
             raise UserError(f"task {self.name}: {labels} labelled rows are too few for its {len(self.labels)} labels")
         return replace(self, train=subsample(self.train, labels, seed))
+
+    def groups(self) -> list[int] | None:
+        """A number a test row, the same for rows of one group (sentences of one abstract); None: rows stand alone."""
+        return self.test[GROUP_COLUMN].factorize()[0].tolist() if GROUP_COLUMN in self.test else None
 
     def as_datasets(self):
         """The rows as a `datasets.DatasetDict` of train, dev and test, for a Trainer or any other library.

@@ -102,10 +102,7 @@ def _cells(records: pd.DataFrame) -> dict[str, Cells]:
     """The cells of each read-out, with the baselines' beside those of the frozen one too: they read the same draws."""
     baselines = records[records["method"] == "tfidf"].drop_duplicates("seed")
     others = records[records["method"] != "tfidf"]
-    return {
-        recipe: Cells(pd.concat([group, baselines]), {}, 1000, 0)
-        for recipe, group in others.groupby("recipe", sort=True)
-    }
+    return {recipe: Cells(pd.concat([group, baselines])) for recipe, group in others.groupby("recipe", sort=True)}
 
 
 def _gains(by_recipe: dict[str, Cells]) -> dict[tuple[str, str], Comparison]:

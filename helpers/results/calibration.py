@@ -30,7 +30,7 @@ def calibration(records: pd.DataFrame, task_losses: pd.DataFrame | None = None) 
     True
     """
     by_recipe = (records[records["recipe"] == recipe] for recipe in ("paper", "frozen"))
-    tuned, frozen = (Cells(rows, {}, 1000, 0).gains() if len(rows) else {} for rows in by_recipe)
+    tuned, frozen = (Cells(rows).gains() if len(rows) else {} for rows in by_recipe)
     falls = _falls(task_losses) if task_losses is not None else {}
     rows = []
     for (task, method), found in tuned.items():

@@ -31,8 +31,8 @@ class Cells:
 
     measure, unit = "f1", "points"
 
-    def __init__(self, records: pd.DataFrame, groups: Mapping[str, Sequence[int]], draws: int, seed: int):
-        self.groups, self.draws, self.seed = groups, draws, seed
+    def __init__(self, records: pd.DataFrame, draws: int = 1000, seed: int = 0):
+        self.draws, self.seed = draws, seed
         self.cells = {key: cell.set_index("seed") for key, cell in records.groupby(["task", "method"], sort=False)}
         found = dict(zip(records["task"], records["domain"], strict=True))
         known = [task for task in paper.TASK_TITLES if task in found]
@@ -70,8 +70,8 @@ class Cells:
     def _compared(self, task: str, gold, first: pd.DataFrame, second: pd.DataFrame, adaptations) -> Comparison:
         predictions = [np.stack(list(cell["test_predictions"])) for cell in (first, second)]
         return paired_combined(
-            gold, *predictions, len(first["labels"].iloc[0]), first["metric"].iloc[0], groups=self.groups.get(task),
-            adaptations=adaptations, draws=self.draws, seed=self.seed,
+            gold, *predictions, len(first["labels"].iloc[0]), first["metric"].iloc[0],
+            groups=first["test_groups"].iloc[0], adaptations=adaptations, draws=self.draws, seed=self.seed,
         )  # fmt: skip
 
     def comparison(self, better: str, worse: str) -> str:
@@ -104,7 +104,7 @@ class LogLosses(Cells):
 
     def _compared(self, task: str, gold, first: pd.DataFrame, second: pd.DataFrame, adaptations) -> Comparison:
         losses = [np.stack(list(cell["test_log_loss"])) for cell in (second, first)]
-        return paired_mean(*losses, adaptations=adaptations)
+        return paired_mean(*losses, groups=first["test_groups"].iloc[0], adaptations=adaptations)
 
     def comparison(self, better: str, worse: str) -> str:
         return f"{worse} - {better}"

@@ -29,7 +29,6 @@ def claims(
     losses: pd.DataFrame | None = None,
     task_losses: pd.DataFrame | None = None,
     *,
-    groups: Mapping[str, Sequence[int]] | None = None,
     alpha: float = 0.05,
     draws: int = 1000,
     seed: int = 0,
@@ -38,9 +37,8 @@ def claims(
 
     records: as `load_records` gives them. overlap: `overlap_matrix` or `overlap_table`, for how far each domain
     lies from PT ('generic'). losses: a masked-LM loss a document, see `loss_claims`. task_losses: the loss of every
-    dev text of each task under each method, see `helpers.study.views.task_losses`. groups: for tasks whose test rows
-    belong together (sentences of one abstract), a number a row. alpha: level of the tests. draws, seed: of the
-    bootstrap over examples.
+    dev text of each task under each method, see `helpers.study.views.task_losses`. alpha: level of the tests. draws,
+    seed: of the bootstrap over examples, those of one group (sentences of one abstract) redrawn together.
 
     The same claims are judged by up to three measures (`verdicts.MEASURES`): by F1; by the log loss of the right label,
     from the same predictions, where every record has it; by the masked-LM loss of the tasks' dev text, paired by
@@ -61,7 +59,7 @@ def claims(
     """
     rows = []
     for (recipe, base_model, preset), group in records.groupby(["recipe", "base_model", "preset"], sort=True):
-        given = (group, groups or {}, draws, seed)
+        given = (group, draws, seed)
         found = _judged(Cells(*given), Printed() if recipe == "paper" else None, overlap, alpha)
         if all(np.isfinite(one).all() for one in group["test_log_loss"]):
             found += _judged(LogLosses(*given), None, None, alpha)

@@ -25,7 +25,7 @@ COLUMNS = (
     *_TEXT, "seed", "score", "dev_score", "score_without_leaked", "leaked", "macro_f1", "micro_f1", "accuracy",
     "degenerate", "train_size", "dev_size", "test_size", "best_epoch", "epochs_run", "seconds",
     *(f"adaptation_{name}" for name in _ADAPTATION), "labels", "test_gold", "test_predictions",
-    "test_log_loss", "test_leaked", "path",
+    "test_log_loss", "test_leaked", "test_groups", "path",
 )  # fmt: skip
 
 
@@ -76,7 +76,8 @@ def load_records(folder, files: Iterable[Path] | None = None) -> pd.DataFrame:
     Returns a DataFrame with COLUMNS: `score`, `dev_score`, `score_without_leaked`, `macro_f1`, `micro_f1` and
     `accuracy` in percent as the paper prints them (score is the task's own metric on test), `leaked` the number
     of test rows whose text is in train, the arrays `test_gold`, `test_predictions`, `test_log_loss` (nats; nan in
-    records that lack it), `test_leaked`, and `path` relative to the folder's parent. Raises UserError for a damaged
+    records that lack it), `test_leaked`, `test_groups` (a number a row, the same for rows that belong together; None
+    where rows stand alone), and `path` relative to the folder's parent. Raises UserError for a damaged
     record.
 
     >>> load_records(tmp / "no run yet").empty
@@ -132,6 +133,8 @@ def check_record(record: Mapping, where: str) -> None:
         need(abs(value - given) < 1e-6, f"test {name} {given} is not that of its predictions, {value:.6f}")
     losses = np.asarray(record.get("test_log_loss") or np.zeros(len(gold)), dtype=float)
     need(losses.shape == gold.shape and (losses >= 0).all(), "test_log_loss must hold a number a test row, at least 0")
+    groups = record.get("test_groups")
+    need(groups is None or np.shape(groups) == gold.shape, "test_groups must hold a number a test row")
     leaked = np.asarray(record.get("test_leaked", ()), dtype=float)
     need(((leaked >= 0) & (leaked < len(gold))).all(), f"test_leaked must hold row numbers 0..{len(gold) - 1}")
 
@@ -166,6 +169,7 @@ def _row(record: Mapping, path: Path) -> dict:
         "test_predictions": predicted,
         "test_log_loss": np.asarray(record.get("test_log_loss") or np.full(len(gold), np.nan), dtype=float),
         "test_leaked": leaked,
+        "test_groups": None if record.get("test_groups") is None else np.asarray(record["test_groups"]),
         "path": path.as_posix(),
     }
 

@@ -107,22 +107,29 @@ def paired_combined(
     return _with_adaptations(by_seed, adaptations, variances, degrees, confidence)
 
 
-def paired_mean(first, second, *, adaptations=None, confidence=0.95) -> Comparison:
+def paired_mean(first, second, *, groups=None, adaptations=None, confidence=0.95) -> Comparison:
     """Difference of two methods' means (first - second) of a number a seed and example, both of them uncertain.
 
-    first, second: [seeds, examples], the same of both, as log losses. adaptations: as in `paired_combined`. The
+    first, second: [seeds, examples], the same of both, as log losses. groups, adaptations: as in `paired_combined`. The
     variance of a mean over seeds and examples drawn crosswise: that of the seeds' means, plus that of the examples'
-    means, less their interaction, which both hold.
+    means, less their interaction, which both hold; examples of one group are summed first, for they are drawn together.
     """
     differences = np.atleast_2d(np.asarray(first, float)) - np.atleast_2d(np.asarray(second, float))
     (n, examples), by_seed, by_example = differences.shape, differences.mean(axis=1), differences.mean(axis=0)
     if n < 2 or examples < 2 or not np.isfinite(differences).all():
         return Comparison(float(by_seed.mean()), np.nan, np.nan, np.nan, n, np.nan, np.nan)
     residual = differences - by_seed[:, None] - by_example + by_seed.mean()
-    interaction = (residual**2).sum() / ((n - 1) * (examples - 1)) / (n * examples)
-    seeds_part, examples_part = by_seed.var(ddof=1) / n, by_example.var(ddof=1) / examples
+    number = np.arange(examples) if groups is None else np.unique(groups, return_inverse=True)[1]
+    units = number.max() + 1
+    if units < 2:
+        return Comparison(float(by_seed.mean()), np.nan, np.nan, np.nan, n, np.nan, np.nan)
+    by_unit = np.bincount(number, by_example - by_example.mean())
+    left = np.stack([np.bincount(number, row) for row in residual])
+    scale = units / (units - 1) / examples**2
+    seeds_part, examples_part = by_seed.var(ddof=1) / n, scale * (by_unit**2).sum()
+    interaction = scale * (left**2).sum() / (n - 1) / n
     total = max(seeds_part + examples_part - interaction, seeds_part, examples_part)
-    return _with_adaptations(by_seed, adaptations, [seeds_part, total - seeds_part], [n - 1, examples - 1], confidence)
+    return _with_adaptations(by_seed, adaptations, [seeds_part, total - seeds_part], [n - 1, units - 1], confidence)
 
 
 def _with_adaptations(by_seed, adaptations, variances, degrees, confidence: float) -> Comparison:

@@ -363,7 +363,7 @@ class Study:
         record = {
             **scored, "task": task, "domain": spec.domain, "method": method,
             "recipe": recipe, "seed": seed, "preset": config.preset, "base_model": base_model, "metric": spec.metric,
-            "test_leaked": self.leaked_test_rows(task),
+            "test_leaked": self.leaked_test_rows(task), "test_groups": self.task(task).groups(),
             "adaptation": self.adaptation(method, task, seed) if self.plan.model(method, task) else None,
             "config": settings | {"base_model": base_model}, "key": step.key,
         }  # fmt: skip

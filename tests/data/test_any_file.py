@@ -135,6 +135,21 @@ def test_one_file_is_split_by_content_stratified_with_copies_on_one_side():
     assert set(shuffled.test["text"]) == set(task.test["text"])
 
 
+def test_rows_of_one_document_stay_on_one_side_and_are_numbered():
+    sentences = [f"sentence {n} of {n // 5} has words {n * n} and {n + 7}" for n in range(300)]
+    frame = pd.DataFrame({"text": sentences, "label": ["a", "b", "c"] * 100, "group_id": [n // 5 for n in range(300)]})
+    task = load_task(frame)
+    sides = [set(part["group_id"]) for part in (task.train, task.dev, task.test)]
+    assert all(sides) and sum(map(len, sides)) == len(set.union(*sides)) == 60
+    assert "rows of one group_id belong together" in task.source
+    numbers = task.groups()
+    assert len(numbers) == len(task.test) and max(numbers) + 1 == len(sides[2])
+    assert pd.Series(numbers).groupby(task.test["group_id"]).nunique().eq(1).all()
+    alone = load_task(frame.assign(group_id=None)), load_task(frame[["text", "label"]])
+    assert [one.groups() for one in alone] == [None, None]
+    assert load_task(frame.assign(group_id=[None, *frame["group_id"][1:]])).train["group_id"].notna().all()
+
+
 def test_what_a_folder_lacks_is_set_apart_and_validation_is_dev(tmp_path):
     folder = tmp_path / "mine"
     write_jsonl(folder / "train.jsonl", topics(0, 50, "a") + topics(1, 50, "b"))

@@ -108,6 +108,8 @@ def test_every_task_and_domain_comes_out(wheels):
     # A document goes whole to one split: the number that ends each of its sentences names it.
     documents = [{text.rsplit(" ", 1)[1] for text in frame["text"]} for frame in (roles.train, roles.dev, roles.test)]
     assert documents[0].isdisjoint(documents[1] | documents[2]) and documents[1].isdisjoint(documents[2])
+    named = [text.rsplit(" ", 1)[1] for text in roles.test["text"]]
+    assert len(set(named)) == len(set(zip(named, roles.groups(), strict=True))) == len(set(roles.groups()))
     manifest = json.loads((root / "manifest.json").read_text())
     for name, entry in manifest["files"].items():
         content = (root / name).read_bytes()

@@ -21,6 +21,28 @@ def test_paired_mean_of_one_pair_of_cells_by_hand():
     assert np.isnan(paired_mean(first[:1], np.ones((1, 4))).p)
 
 
+def test_rows_of_one_group_count_as_one_in_a_mean_and_records_say_which_belong_together(tmp_path, record):
+    random = np.random.default_rng(7)
+    rows = random.normal(0, 1, (5, 60)) + random.normal(0.3, 1, 60)
+    four, groups = np.repeat(rows, 4, axis=1), np.repeat(np.arange(60), 4)  # each row four times adds nothing known
+    alone, together = paired_mean(rows, 0 * rows), paired_mean(four, 0 * four, groups=groups)
+    assert together.standard_error == pytest.approx(alone.standard_error) and together.degrees == alone.degrees
+    assert paired_mean(four, 0 * four).standard_error < 0.7 * alone.standard_error
+    assert np.isnan(paired_mean(rows, 0 * rows, groups=np.zeros(60)).p)  # one group says nothing
+
+    def errors(folder, **fields):
+        for seed in range(3):
+            for method, skill in (("base", 0.5), ("dapt", 0.6)):
+                one = record("chemprot", method, seed, skill)
+                losses = np.where(np.equal(one["test_gold"], one["test_predictions"]), 0.2, 2.0).tolist()
+                write_record(folder, one | {"test_log_loss": losses} | fields)
+        found = claims(load_records(folder)).query("claim == 'dapt_beats_base' and scope == 'all'")
+        return (found["high"] - found["low"]).to_numpy()
+
+    plain, grouped = errors(tmp_path / "plain"), errors(tmp_path / "grouped", test_groups=[i // 40 for i in range(400)])
+    assert len(plain) == 2 and (plain != grouped).all()  # by F1 and by log loss
+
+
 @pytest.mark.parametrize(("adaptations", "spread"), [(1, 0.0), (2, 0.5), (3, 0.5)])
 def test_intervals_hold_the_truth_with_the_chance_of_adaptations(adaptations, spread):
     random, held = np.random.default_rng(4), 0

@@ -105,6 +105,7 @@ def test_a_failed_write_leaves_the_old_record_and_no_rubbish(tmp_path, record, m
         ({"test": None}, "field 'test' must hold the scores"),
         ({"test_predictions": [0, 1]}, "must be lists of one size"),
         ({"labels": ["one"]}, "test_gold must hold label numbers 0..0"),
+        ({"test_groups": [0, 1]}, "test_groups must hold a number a test row"),
         ({"test_leaked": [4000]}, "test_leaked must hold row numbers 0..399"),
     ],
 )
