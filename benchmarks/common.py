@@ -32,6 +32,9 @@ def row(case: str, unit: str, ours: float, peer: float, peer_name: str, more_is_
     return dict(case=case, unit=unit, ours=ours, peer=peer, peer_name=peer_name, ratio=ratio)
 
 
+Part = tuple[str, Callable[[], Iterable[dict]]]  # what is compared, in words, and the rows when it is run
+
+
 class Size(StrEnum):
     """How much is timed."""
 
@@ -39,20 +42,26 @@ class Size(StrEnum):
     full = "full"
 
 
-def main(cases: Callable[[str], Iterable[dict]], description: str) -> None:
-    """Run `cases(size)`, print each row as it comes and write all of them where --json says."""
+def main(parts: Callable[[str], Iterable[Part]], description: str) -> None:
+    """Run the parts of a size, print each row as it comes and write all of them where --json says."""
 
     def command(
         json_file: Annotated[Path | None, typer.Option("--json", help="File to write the rows to.")] = None,
         size: Annotated[Size, typer.Option(help="small: seconds, to see it work.")] = Size.full,
+        case: Annotated[str, typer.Option(help="Only the parts whose name holds this.")] = "",
     ) -> None:
         keep_memory()  # as every worker of a run does
         rows = []
+        found = [(name, part) for name, part in parts(size.value) if case in name]
+        if not found:
+            names = ", ".join(repr(name) for name, _ in parts(size.value))
+            raise typer.BadParameter(f"{case!r} is in no part's name; they are {names}", param_hint="--case")
         print(f"{'case':<58} {'unit':<12} {'ours':>11} {'peer':>11} {'ratio':>7}  peer", flush=True)
-        for found in cases(size.value):
-            rows.append(found)
-            line = "{case:<58} {unit:<12} {ours:>11.4g} {peer:>11.4g} {ratio:>7.2f}  {peer_name}"
-            print(line.format(**found), flush=True)
+        for line in (line for _, part in found for line in part()):
+            rows.append(line)
+            print(
+                "{case:<58} {unit:<12} {ours:>11.4g} {peer:>11.4g} {ratio:>7.2f}  {peer_name}".format(**line), flush=True
+            )
         if json_file:
             files.write_json(json_file, rows)
 
