@@ -1,5 +1,6 @@
 """Two ways of doing one thing, timed in turn in one process on the same inputs."""
 
+import sys
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from pathlib import Path
@@ -26,9 +27,9 @@ def timed(work: Callable[[], object]) -> float:
     return perf_counter() - began
 
 
-def row(case: str, unit: str, ours: float, peer: float, peer_name: str, more_is_better: bool = False) -> dict:
-    """One line of a benchmark; ratio > 1 means ours is better."""
-    ratio = ours / peer if more_is_better else peer / ours
+def row(case: str, unit: str, ours: float, peer: float | None, peer_name: str, more_is_better: bool = False) -> dict:
+    """One line of a benchmark; ratio > 1 means ours is better. peer: None where there is nothing beside ours."""
+    ratio = None if peer is None else ours / peer if more_is_better else peer / ours
     return dict(case=case, unit=unit, ours=ours, peer=peer, peer_name=peer_name, ratio=ratio)
 
 
@@ -56,12 +57,12 @@ def main(parts: Callable[[str], Iterable[Part]], description: str) -> None:
         if not found:
             names = ", ".join(repr(name) for name, _ in parts(size.value))
             raise typer.BadParameter(f"{case!r} is in no part's name; they are {names}", param_hint="--case")
-        print(f"{'case':<58} {'unit':<12} {'ours':>11} {'peer':>11} {'ratio':>7}  peer", flush=True)
+        sys.stdout.reconfigure(line_buffering=True)  # a row is seen when it comes, in a file too
+        print(f"{'case':<58} {'unit':<12} {'ours':>11} {'peer':>11} {'ratio':>7}  peer")
         for line in (line for _, part in found for line in part()):
             rows.append(line)
-            print(
-                "{case:<58} {unit:<12} {ours:>11.4g} {peer:>11.4g} {ratio:>7.2f}  {peer_name}".format(**line), flush=True
-            )
+            peer, ratio = ("-", "-") if line["peer"] is None else (f"{line['peer']:.4g}", f"{line['ratio']:.2f}")
+            print("{case:<58} {unit:<12} {ours:>11.4g}".format(**line), f"{peer:>11} {ratio:>7}  {line['peer_name']}")
         if json_file:
             files.write_json(json_file, rows)
 
