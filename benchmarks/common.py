@@ -43,19 +43,30 @@ class Size(StrEnum):
     full = "full"
 
 
-def main(parts: Callable[[str], Iterable[Part]], description: str) -> None:
-    """Run the parts of a size, print each row as it comes and write all of them where --json says."""
+def main(
+    parts: Callable[[str], Iterable[Part]], description: str, of_run: Callable[[Path], Iterable[dict]] | None = None
+) -> None:
+    """Run the parts of a size, print each row as it comes and write all so far where --json says.
+
+    of_run: the rows told from a run's folder instead, for --run.
+    """
 
     def command(
         json_file: Annotated[Path | None, typer.Option("--json", help="File to write the rows to.")] = None,
         size: Annotated[Size, typer.Option(help="small: seconds, to see it work.")] = Size.full,
         case: Annotated[str, typer.Option(help="Only the parts whose name holds this.")] = "",
+        run: Annotated[
+            Path | None, typer.Option(hidden=of_run is None, help="Folder of a run: only tell where its minutes went.")
+        ] = None,
     ) -> None:
         keep_memory()  # as every worker of a run does
         rows = []
-        found = [(name, part) for name, part in parts(size.value) if case in name]
+        if run and not of_run:
+            raise typer.BadParameter("only the study benchmark tells of a run", param_hint="--run")
+        named = [("run", lambda: of_run(run))] if run else list(parts(size.value))
+        found = [(name, part) for name, part in named if case in name]
         if not found:
-            names = ", ".join(repr(name) for name, _ in parts(size.value))
+            names = ", ".join(repr(name) for name, _ in named)
             raise typer.BadParameter(f"{case!r} is in no part's name; they are {names}", param_hint="--case")
         sys.stdout.reconfigure(line_buffering=True)  # a row is seen when it comes, in a file too
         print(f"{'case':<58} {'unit':<12} {'ours':>11} {'peer':>11} {'ratio':>7}  peer")
@@ -63,8 +74,8 @@ def main(parts: Callable[[str], Iterable[Part]], description: str) -> None:
             rows.append(line)
             peer, ratio = ("-", "-") if line["peer"] is None else (f"{line['peer']:.4g}", f"{line['ratio']:.2f}")
             print("{case:<58} {unit:<12} {ours:>11.4g}".format(**line), f"{peer:>11} {ratio:>7}  {line['peer_name']}")
-        if json_file:
-            files.write_json(json_file, rows)
+            if json_file:
+                files.write_json(json_file, rows)
 
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command(help=description)(command)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from time import perf_counter
 
 import torch
+import torch._inductor.config
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from benchmarks.common import row
