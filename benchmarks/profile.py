@@ -20,31 +20,25 @@ KINDS = {
     "packing and masking": ("packing",),
     "loss": ("log_softmax", "nll_loss", "cross_entropy"),
     "optimiser": ("adamw", "_foreach", "optimizer", "vector_norm"),
-    "attention": ("bmm", "softmax"),
+    "attention": ("bmm", "softmax", "masked_fill"),
     "normalisation and activation": ("layer_norm", "gelu", "dropout", "draw"),
-    "products": ("mm", "linear"),
+    "products": ("mm", "linear", "mkldnn"),
     "embeddings": ("embedding", "gradient_of_table"),
     "sums, copies and casts": ("aten::", "cpp_fused"),
 }
 
 
-def kind_of(name: str) -> str:
-    """Kind of work of an operator; what is no operator is Python between them."""
-    found = (kind for kind, parts in KINDS.items() if any(part in name.lower() for part in parts))
-    return next(found, "Python")
-
-
 def where_time_goes(model: str, texts: list[str], length: int, count: int) -> Iterator[dict]:
     """Share of the time of `count` updates of 4,096 tokens a kind of work, and the time of one."""
-    torch._inductor.config.cpp.enable_kernel_profile = True  # compiled kernels tell the profiler their names
     net, tokenizer, _ = load_masked_lm(model)
     windows = tokenize(texts, tokenizer, length)
     recipe = Recipe("profile", 1e-4, 4096 // length, steps=WARM + count, max_length=length)
     width = float(windows.starts[-1]) / len(windows)
     run = Training(net, recipe, recipe.steps, 0, can_compile(), width, True, processes.join())
     stream = updates(windows, recipe, Vocabulary.of(tokenizer, position_offset(net)), seed=0)
-    for step in range(WARM):
-        run.update(step, next(stream))
+    with torch._inductor.config.patch({"cpp.enable_kernel_profile": True}):  # kernels tell the profiler their names
+        for step in range(WARM):
+            run.update(step, next(stream))
     with profile(activities=[ProfilerActivity.CPU]) as profiler:
         began = perf_counter()
         for step in range(WARM, recipe.steps):
@@ -54,9 +48,10 @@ def where_time_goes(model: str, texts: list[str], length: int, count: int) -> It
         seconds = perf_counter() - began
     spent = dict.fromkeys(KINDS, 0.0)
     for event in profiler.key_averages():
-        if (kind := kind_of(event.key)) in spent:
+        kinds = (kind for kind, parts in KINDS.items() if any(part in event.key.lower() for part in parts))
+        if kind := next(kinds, None):
             spent[kind] += event.self_cpu_time_total / 1e6
-    spent["Python"] = seconds - sum(spent.values())
+    spent["Python"] = seconds - sum(spent.values())  # between operators
     yield row(f"profile, {model}, {length} tokens: an update", "ms", 1e3 * seconds / count, None, "profiled")
     for kind, part in sorted(spent.items(), key=lambda item: -item[1]):
         yield row(f"profile, {model}, {length} tokens: {kind}", "share", part / seconds, None, "of an update")
