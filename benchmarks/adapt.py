@@ -11,13 +11,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from statistics import median
 
 import pandas as pd
 import torch
 
-from benchmarks.common import main, row
+from benchmarks.common import Part, main, row
+from benchmarks.profile import where_time_goes
 from benchmarks.trainer import PEERS, tokens_per_second
 from helpers import compute
 from helpers.compute import Meter
@@ -95,38 +97,41 @@ def texts_of(kind: str, size: int) -> list[str]:
         return list(load_domain("cs", data_dir="toy"))
 
 
-def cases(size: str) -> Iterable[dict]:
-    cuda = compute.device().type == "cuda"
+def parts(size: str) -> Iterable[Part]:
+    """A part for every row of the table beside the Trainers, and those of ours alone."""
+    cuda, small = compute.device().type == "cuda", size == "small"
     print(f"{compute.device().type}, {compute.precision()}, {'compiled' if can_compile() else 'eager'}, "
-          f"{torch.get_num_threads()} threads; medians of {REPEATS if size == 'full' else 1}")  # fmt: skip
-    yield matrix_rates()
+          f"{torch.get_num_threads()} threads; medians of {1 if small else REPEATS}")  # fmt: skip
+    yield "matrix product", lambda: [matrix_rates()]
     if not cuda:
         print("no GPU here: the roberta-base case at 512 tokens runs on one, by this same command")
-    shapes = ("roberta-base",) if cuda else ("mini", "distilroberta") if size == "full" else ("mini",)
-    lengths = (512,) if cuda else (128, 512) if size == "full" else (128,)
-    with tempfile.TemporaryDirectory() as scratch:
-        for shape in shapes:
-            for length in lengths:
-                yield from beside_trainer(shape, length, size, Path(scratch))
-        yield from growth(Path(scratch), (10_000, 100_000, 1_000_000, 10_000_000) if size == "full" else (1_000, 4_000))
+        yield "profile", lambda: where_time_goes("mini", texts_of("task", 2000), 128, 4 if small else 30)
+    shapes = ("roberta-base",) if cuda else ("mini",) if small else ("mini", "distilroberta")
+    lengths = (512,) if cuda else (128,) if small else (128, 512)
+    for shape in shapes:
+        for length in lengths:
+            for kind in ("task", "domain") if length == 128 or cuda else ("domain",):
+                case = f"{shape}, {kind} text, {length} tokens"
+                yield case, partial(beside_trainer, case, shape, kind, length, small)
+    yield "growth", partial(growth, (1_000, 4_000) if small else (10_000, 100_000, 1_000_000, 10_000_000))
 
 
-def beside_trainer(shape: str, length: int, size: str, folder: Path) -> Iterable[dict]:
-    """One shape and length of windows on short and long texts: both Trainers, two processes, share of the chip."""
+def beside_trainer(case: str, shape: str, kind: str, length: int, small: bool) -> Iterable[dict]:
+    """One shape and length of windows on short or long texts: both Trainers, two processes, share of the chip."""
     cuda = compute.device().type == "cuda"
     batch = 512 if cuda else 4096 // length  # 4,096 tokens an update on a CPU
-    steps = (40 if shape != "distilroberta" else 12) if size == "full" else 8
+    steps = 8 if small else 12 if shape == "distilroberta" else 40
     recipe = Recipe("speed", 1e-4, batch, steps=steps, max_length=length)
-    model = sized_model(shape, folder)
-    for kind in ("task", "domain") if length == 128 or cuda else ("domain",):
-        texts = texts_of(kind, 2000)
+    texts = texts_of(kind, 2000)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        model = sized_model(shape, folder)
         rounds = [
             [ours(model, texts, recipe, folder)]
             + [tokens_per_second(model, texts, recipe, folder, tuned, WARM) for tuned in PEERS.values()]
-            for _ in range(REPEATS if size == "full" else 1)
+            for _ in range(1 if small else REPEATS)
         ]
         mine, *theirs = map(median, zip(*rounds, strict=True))
-        case = f"{shape}, {kind} text, {length} tokens"
         for title, speed in zip(PEERS, theirs, strict=True):
             yield row(case, "tokens/s", mine, speed, title, more_is_better=True)
         if not cuda and shape == "mini" and length == 128:
@@ -135,17 +140,22 @@ def beside_trainer(shape: str, length: int, size: str, folder: Path) -> Iterable
         yield share_of_chip(case, mine, load_masked_lm(model)[0].config)
 
 
-def growth(folder: Path, sizes: tuple[int, ...]) -> Iterable[dict]:
-    """Time and memory from documents to the tenth update, a document: flat if nothing grows faster than the text."""
+def growth(sizes: tuple[int, ...]) -> Iterable[dict]:
+    """Time and memory from documents to the tenth update, a document: flat if nothing grows faster than the text.
+
+    The first update of an epoch draws the order of all its windows, once a pass over the text.
+    """
     texts, first = texts_of("task", 2000), {}
     for documents in sizes:
         recipe = Recipe("growth", 1e-4, 32, steps=10, max_length=128)
-        with tempfile.TemporaryDirectory(dir=folder) as out, Meter() as meter:
+        with tempfile.TemporaryDirectory() as out, Meter() as meter:
             many = (texts[i % len(texts)] for i in range(documents))
             adapted = adapt("mini", many, recipe, out, compile=False, log=lambda line: None)
+        drawn, *_, last = adapted.history["seconds"]  # the first update waits for the order of all windows
         found = {
-            "us/document": (meter.seconds - adapted.summary["seconds"]) / documents * 1e6,
-            "s/update": adapted.summary["seconds"] / recipe.steps,
+            "us/document": (meter.seconds - last) / documents * 1e6,
+            "s to first": drawn,
+            "s/update": (last - drawn) / (recipe.steps - 1),
             "peak MiB": meter.peak_mb,
         }
         first = first or found
@@ -172,4 +182,4 @@ def share_of_chip(case: str, tokens_per_second: float, config) -> dict:
 
 
 if __name__ == "__main__":
-    main(cases, __doc__.splitlines()[0])
+    main(parts, __doc__.splitlines()[0])

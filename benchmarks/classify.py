@@ -1,6 +1,6 @@
-"""Fine-tuning a grid beside Hugging Face Trainer runs one after another.
+"""Fine-tuning a grid, and many draws of few labels, beside Hugging Face Trainer runs one after another.
 
-    python -m benchmarks.classify --json FILE [--size small]
+    python -m benchmarks.classify --json FILE [--size small] [--case "few labels"]
 
 Same checkpoint, rows, epochs, batch, learning rate and optimiser, dev scored after every epoch and the best
 epoch tested, on both sides. Ours: jobs on an executor that divides the cores. Peer: Trainer as it comes, with
@@ -8,20 +8,25 @@ all cores and dynamic padding. The data root that $DSP_DATA names holds the task
 without a bundled `mini` the model has its shape and random weights.
 """
 
+import functools
 import os
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 from benchmarks.common import main, row, side_by_side, timed
 from helpers.classify import PAPER, Recipe, fine_tune, scores
+from helpers.compute import keep_memory
 from helpers.data import load_task
 from helpers.jobs import executor
 from helpers.paths import MINI
 
 TASKS = {"citation_intent": 128, "chemprot": 128, "hyperpartisan_news": 256}  # task -> tokens a text
 TOY_TASKS = {"toy_cs": 128, "toy_biomed": 128}
+PEER = "HF Trainer in turn"
 RECIPE = replace(PAPER, learning_rate=5e-4, patience=0, schedule="constant", bias_correction=True)
 
 
@@ -35,13 +40,19 @@ class Job:
     seed: int
     data_dir: str
     max_train: int
-    max_eval: int
+    max_dev: int
+    max_test: int
+    labels: int = 0  # training rows, another draw each seed; 0: all
 
 
 def load_rows(job: Job):
-    """The job's task, as many rows of it as the job takes."""
-    rows = dict(max_train=job.max_train, max_dev=job.max_eval, max_test=job.max_eval)
-    return load_task(job.task, data_dir=job.data_dir, **rows)
+    """The job's task, as many rows of it as the job takes; either side reads it once a process."""
+    return _read(job.task, job.data_dir, job.max_train, job.max_dev, job.max_test).draw(job.labels, job.seed)
+
+
+@functools.cache
+def _read(name: str, data_dir: str, max_train: int, max_dev: int, max_test: int):
+    return load_task(name, data_dir=data_dir, max_train=max_train, max_dev=max_dev, max_test=max_test)
 
 
 def our_score(job: Job) -> float:
@@ -56,6 +67,8 @@ def trainer_score(job: Job) -> float:
     import transformers
 
     datasets.disable_progress_bars()
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
     task = load_rows(job)
     recipe, metric = job.recipe, task.spec.metric
     transformers.set_seed(job.seed)
@@ -109,14 +122,15 @@ def mini(folder: Path, tasks, data_dir: str) -> str:
     return str(folder)
 
 
-def cases(size: str):
-    """Seconds of each task's grid and of all, then the mean test scores of both sides."""
-    import transformers
-
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
+def parts(size: str):
+    """A grid of tasks, and the draws of one (task, model) pair."""
     data_dir = os.environ.get("DSP_DATA", "")
-    tasks = TASKS if data_dir else TOY_TASKS
+    yield "grid", partial(grid, size, TASKS if data_dir else TOY_TASKS, data_dir)
+    yield "few labels", partial(few_labels, size, "chemprot" if data_dir else "toy_cs", data_dir)
+
+
+def grid(size: str, tasks: dict[str, int], data_dir: str):
+    """Seconds of each task's grid and of all, then the mean test scores of both sides."""
     small = size == "small"
     rows, evaluated, epochs, seeds = (48, 24, 1, 2) if small else (400, 200, 2, 2)
     with tempfile.TemporaryDirectory() as scratch, executor() as pool:
@@ -124,20 +138,52 @@ def cases(size: str):
         total, all_scores = [0.0, 0.0], {}
         for task, length in tasks.items():
             recipe = replace(RECIPE, epochs=epochs, max_length=length)
-            jobs = [Job(task, model, recipe, seed, data_dir, rows, evaluated) for seed in range(seeds)]
+            jobs = [Job(task, model, recipe, seed, data_dir, rows, evaluated, evaluated) for seed in range(seeds)]
             found = all_scores[task] = {}
             ours = partial(_run, found, "ours", lambda jobs=jobs: list(pool.map(our_score, jobs)))
             peer = partial(_run, found, "peer", lambda jobs=jobs: [trainer_score(job) for job in jobs])
             seconds = side_by_side(ours, peer, repeats=1 if small else 2)
             total = [a + b for a, b in zip(total, seconds, strict=True)]
             shape = f"{len(jobs)} runs, {rows} rows, {epochs} epochs, {length} tokens"
-            yield row(f"{task}: {shape}", "s", *seconds, "HF Trainer in turn")
+            yield row(f"{task}: {shape}", "s", *seconds, PEER)
             alone = timed(lambda jobs=jobs: [our_score(job) for job in jobs])
             yield row(f"{task}: a process a core", "s", seconds[0], alone, "one process, a thread a core")
-        yield row("whole grid", "s", *total, "HF Trainer in turn")
+        yield row("whole grid", "s", *total, PEER)
         for task, found in all_scores.items():
-            means = (100 * sum(found[side]) / len(found[side]) for side in ("ours", "peer"))
-            yield row(f"{task}: mean test F1", "F1", *means, "HF Trainer in turn", more_is_better=True)
+            yield _means(task, found)
+
+
+def few_labels(size: str, task: str, data_dir: str):
+    """Draws of few labels with many test rows, where starting, reading and scoring weigh most.
+
+    Both sides start new processes, import and do all draws once: 20 draws are repeats enough.
+    """
+    labels, test, epochs, draws = (12, 80, 1, 4) if size == "small" else (100, 1000, 3, 20)
+    with tempfile.TemporaryDirectory() as scratch:
+        model = mini(Path(scratch), [task], data_dir)
+        recipe = replace(RECIPE, epochs=epochs, max_length=128)
+        jobs = [Job(task, model, recipe, seed, data_dir, 0, 100, test, labels) for seed in range(draws)]
+        found = {}
+        ours = timed(partial(_run, found, "ours", partial(_divided, jobs)))
+        peer = timed(partial(_run, found, "peer", partial(_in_turn, jobs)))
+        shape = f"{draws} draws of {labels} rows, {epochs} epochs, {test:,} test"
+        yield row(f"{task}: {shape}", "s", ours, peer, PEER)
+        yield _means(task, found)
+
+
+def _divided(jobs: list[Job]) -> list[float]:
+    with executor() as pool:
+        return list(pool.map(our_score, jobs))
+
+
+def _in_turn(jobs: list[Job]) -> list[float]:
+    with ProcessPoolExecutor(1, get_context("spawn"), initializer=keep_memory) as pool:
+        return list(pool.map(trainer_score, jobs))
+
+
+def _means(task: str, found: dict) -> dict:
+    means = (100 * sum(found[side]) / len(found[side]) for side in ("ours", "peer"))
+    return row(f"{task}: mean test F1", "F1", *means, PEER, more_is_better=True)
 
 
 def _run(found: dict, side: str, work) -> None:
@@ -145,4 +191,4 @@ def _run(found: dict, side: str, work) -> None:
 
 
 if __name__ == "__main__":
-    main(cases, __doc__.splitlines()[0])
+    main(parts, __doc__.splitlines()[0])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from benchmarks.common import main, row, side_by_side
+from benchmarks.common import Part, main, row, side_by_side
 from helpers.overlap import overlap_matrix
 
 SIZES = {"small": (300, 5), "full": (2_000, 10)}  # documents a domain, bootstrap draws
@@ -45,8 +45,11 @@ def pair_by_pair(texts: dict[str, list[str]], draws: int) -> list[float]:
     return found
 
 
-def cases(size: str) -> Iterator[dict]:
-    documents, draws = SIZES[size]
+def parts(size: str) -> Iterator[Part]:
+    yield "overlap", lambda: cases(*SIZES[size])
+
+
+def cases(documents: int, draws: int) -> Iterator[dict]:
     texts = corpora(documents)
     for draw_count in (0, draws):
         repeats = 1 if draw_count else 3
@@ -60,4 +63,4 @@ def cases(size: str) -> Iterator[dict]:
 
 
 if __name__ == "__main__":
-    main(cases, __doc__.splitlines()[0])
+    main(parts, __doc__.splitlines()[0])

@@ -1,17 +1,19 @@
-"""Neighbour search and VAMPIRE embedding against scikit-learn and faiss.
+"""Neighbour search, VAMPIRE embedding and its rivals against scikit-learn, faiss and the libraries known for them.
 
-    python -m benchmarks.select --json select.json [--size small|full]
+    python -m benchmarks.select --json select.json [--size small|full] [--case streamed]
 
 full: 10^6 x 5,000, k = 500, as a user with a million domain sentences and five thousand task sentences has it,
 and three pool sizes up to 10^7, made block by block, for linearity.
 """
 
 from collections.abc import Iterator
+from functools import partial
 from statistics import median
 
 import numpy as np
 
 from benchmarks.common import main, row, side_by_side, timed
+from benchmarks.rivals import rivals, sentences
 from helpers.compute import Meter
 from helpers.select.nearest import neighbours, unit_vectors
 
@@ -36,11 +38,10 @@ def stream(rows: int) -> Iterator[np.ndarray]:
         yield vectors(min(BLOCK, rows - first), 1 + number)
 
 
-def search(size: str):
+def search(pool_rows: int, query_rows: int, k: int):
     import faiss
     from sklearn.neighbors import NearestNeighbors
 
-    pool_rows, query_rows, k, pools, _ = SIZES[size]
     pool, queries = np.concatenate(list(stream(pool_rows))), vectors(query_rows, 0)
     name = f"{pool_rows:,} x {query_rows:,}, k={k}"
 
@@ -66,8 +67,10 @@ def search(size: str):
         yield row(f"memory grown {name}", "MiB", *grown, peer_name)
         yield row(f"neighbours shared {name}", "share", 1.0, shared, peer_name, more_is_better=True)
 
-    # Linear means: the time a pool row takes does not grow. The peer is ours at the smallest size.
-    each = []
+
+def streamed(pools: tuple[int, ...], query_rows: int, k: int):
+    """Linear means: the time a pool row takes does not grow. The peer is ours at the smallest size."""
+    queries, each = vectors(query_rows, 0), []
     for rows in pools:
         making = timed(lambda rows=rows: [None for _ in stream(rows)])
         with Meter() as meter:
@@ -85,22 +88,14 @@ def _metered(search):
     return meter, indices
 
 
-def sentences(count: int) -> list[str]:
-    draw = np.random.default_rng(7)
-    letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
-    words = np.array(["".join(draw.choice(letters, draw.integers(3, 11))) for _ in range(30_000)])
-    picks = np.minimum(draw.zipf(1.3, size=(count, 18)) - 1, len(words) - 1)
-    return [" ".join(line) for line in words[picks]]
-
-
-def embedding(size: str):
+def embedding(count: int):
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.pipeline import make_pipeline
 
     from helpers.select.vampire import Vampire
 
-    texts = sentences(SIZES[size][-1])
+    texts = sentences(count)
     model = Vampire.fit(texts[:20_000], epochs=1)
     tfidf = TfidfVectorizer(token_pattern=r"\b[^\d\W]{3,30}\b", stop_words="english", max_features=30_000)
     lsa = make_pipeline(tfidf, TruncatedSVD(DIMENSIONS, random_state=0)).fit(texts[:20_000])
@@ -109,10 +104,13 @@ def embedding(size: str):
     yield row(f"embed {len(texts):,} sentences", "sentences/s", *rates, "scikit-learn TF-IDF + SVD", True)
 
 
-def cases(size: str):
-    yield from search(size)
-    yield from embedding(size)
+def parts(size: str):
+    pool_rows, query_rows, k, pools, count = SIZES[size]
+    yield "neighbours", partial(search, pool_rows, query_rows, k)
+    yield "streamed", partial(streamed, pools, query_rows, k)
+    yield "embedding", partial(embedding, count)
+    yield "rivals", partial(rivals, size)
 
 
 if __name__ == "__main__":
-    main(cases, __doc__.splitlines()[0])
+    main(parts, __doc__.splitlines()[0])

@@ -1,21 +1,28 @@
-"""What the runner adds to papermill: `python -m benchmarks.study --json FILE`.
+"""What the runner adds to papermill, and where a run's time goes.
 
-Six notebooks that only wait, so that nothing but the running of notebooks is measured: the first run, and a
-second one with nothing changed. Ours and the peer take turns on the same files.
+    python -m benchmarks.study --json FILE [--case runner]
+    python -m benchmarks.study --run outputs/demo     # where the minutes of that run went
+
+The runner: six notebooks that only wait, so that nothing but the running of notebooks is measured. Then what the
+notebooks of the study import, and preset smoke: first, with nothing changed, and into a new folder from the store.
 """
 
 import io
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import nbformat
 
-from benchmarks.common import main, row
+from benchmarks.common import main, row, timed
+from benchmarks.minutes import minutes
 from helpers.run import run_notebooks
+from helpers.run.notebooks import find
 
 NAMES = ("01_one", "02_two", "03_three", "04_four", "05_five", "06_six")
 PARAMETERS = 'PRESET = "smoke"  # preset\nOUTPUT_DIR = ""  # results'
@@ -49,14 +56,22 @@ def papermill_loop(folder: Path, output: Path) -> float:
     return time.perf_counter() - start
 
 
-def cases(size: str):
+def parts(size: str):
+    repeats = 1 if size == "small" else 3
+    yield "runner", partial(runner, repeats)
+    yield "imports", partial(imports, repeats)
+    if size == "full":
+        yield "smoke", smoke
+
+
+def runner(repeats: int):
     """The first run, and a second with nothing changed, beside the loop; medians over turns after one that warms up."""
     seconds: dict[str, list[float]] = {"first": [], "second": [], "papermill": []}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "notebooks"
         folder.mkdir()
         write_notebooks(folder)
-        for turn in range(2 if size == "small" else 4):
+        for turn in range(repeats + 1):
             output = Path(scratch) / f"ours-{turn}"
             measured = {"first": ours(folder, output), "second": ours(folder, output)}
             measured["papermill"] = papermill_loop(folder, Path(scratch) / f"papermill-{turn}")
@@ -68,5 +83,29 @@ def cases(size: str):
         yield row(case, "s", median[name], median["papermill"], "papermill in a loop")
 
 
+def imports(repeats: int):
+    """Seconds of a process that runs the first cell of each notebook, which imports and says the versions."""
+    for path in find([]):
+        cells = nbformat.read(path, as_version=4).cells
+        first = next(cell.source for cell in cells if cell.cell_type == "code")
+        seconds = [timed(partial(_python, "-c", first)) for _ in range(repeats + 1)][1:]  # the first one warms the disk
+        yield row(f"start of {path.stem}", "s", statistics.median(seconds), 2.0, "goal")
+
+
+def smoke():
+    """Seconds of the command at preset smoke, three times on one store that is empty at first."""
+    with tempfile.TemporaryDirectory() as scratch:
+        for case, folder, goal in (
+            ("first run", "one", None), ("second run, nothing changed", "one", 5.0), ("from the store", "two", None)
+        ):  # fmt: skip
+            options = ("--preset", "smoke", "--output-dir", f"{scratch}/{folder}")
+            seconds = timed(partial(_python, "-m", "helpers.run.cli", "run", *options, DSP_CACHE=f"{scratch}/cache"))
+            yield row(f"preset smoke, {case}", "s", seconds, goal, "goal" if goal else "the command alone")
+
+
+def _python(*arguments: str, **environment: str) -> None:
+    subprocess.run([sys.executable, *arguments], check=True, capture_output=True, env={**os.environ, **environment})
+
+
 if __name__ == "__main__":
-    main(cases, __doc__.splitlines()[0])
+    main(parts, __doc__.splitlines()[0], minutes)

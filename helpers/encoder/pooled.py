@@ -26,17 +26,21 @@ def mean_pooled(
     network = network.to(device)
     network.eval()
     encoded = tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
-    order = np.argsort([-len(ids) for ids in encoded], kind="stable")  # like lengths together: little padding
+    lengths = np.array([len(ids) for ids in encoded])
+    order = np.argsort(-lengths, kind="stable")  # like lengths together: little padding
     words = network.get_input_embeddings()
     width = words.embedding_dim if layer == "words" else network.config.hidden_size
     vectors = np.empty((len(encoded), width), np.float32)
     with torch.inference_mode(), compute.autocast(device):
         for first in range(0, len(order), batch_size):
             rows = order[first : first + batch_size]
-            batch = tokenizer.pad({"input_ids": [encoded[row] for row in rows]}, return_tensors="pt").to(device)
-            hidden = words(batch["input_ids"]) if layer == "words" else network(**batch).last_hidden_state
-            hidden = hidden.float()
-            mask = batch["attention_mask"][:, :, None]
+            filled = np.arange(lengths[rows[0]]) < lengths[rows, None]  # tokenizer.pad does this cell by cell
+            filled = filled[:, ::-1] if tokenizer.padding_side == "left" else filled
+            ids = np.full(filled.shape, tokenizer.pad_token_id or 0)
+            ids[filled] = np.concatenate([encoded[row] for row in rows])
+            ids, mask = (torch.from_numpy(part.astype(np.int64)).to(device) for part in (ids, filled))
+            hidden = words(ids) if layer == "words" else network(ids, attention_mask=mask).last_hidden_state
+            hidden, mask = hidden.float(), mask[:, :, None]
             vectors[rows] = ((hidden * mask).sum(1) / mask.sum(1)).cpu().numpy()
     return vectors
 

@@ -102,7 +102,8 @@ def mask_rows(
     position) only, so the same windows packed otherwise get the same masks.
     """
     chosen_windows, epoch = np.asarray(chosen_windows), np.asarray(epoch)
-    lengths = windows.lengths[chosen_windows]
+    # of these windows alone: all lengths of ten million windows took 50 ms an update
+    lengths = windows.starts[chosen_windows + 1] - windows.starts[chosen_windows]
     picked = Windows(
         np.concatenate([windows[w] for w in chosen_windows]),
         np.concatenate([[0], np.cumsum(lengths)]),

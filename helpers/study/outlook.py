@@ -29,16 +29,9 @@ def outlook(study: Study) -> pd.DataFrame:
     this machine's cores and megabytes in the store, reckoned from operations and a matrix product timed now: right to
     a factor of two.
     """
-    steps = _planned(study)
-    every: dict[str, Step] = {}
-    waiting = list(steps)
-    while waiting:
-        step = waiting.pop()
-        if step.key not in every:
-            every[step.key] = step
-            waiting += step.reads.values()
+    steps = every_step(study)
     todo = missing(steps, study.store)
-    kinds = pd.Series([step.kind for step in every.values()], dtype=object)
+    kinds = pd.Series([step.kind for step in steps], dtype=object)
     table = pd.DataFrame({"planned": kinds.value_counts(sort=False)}).rename_axis("kind")
     reckoning, rate = _Reckoning(study), SHARE * compute.matrix_rate()
     rows = pd.DataFrame(
@@ -49,6 +42,18 @@ def outlook(study: Study) -> pd.DataFrame:
     table["to_make"] = table["to_make"].astype(int)
     table.insert(1, "in_store", table["planned"] - table["to_make"])
     return table
+
+
+def every_step(study: Study) -> list[Step]:
+    """What the notebooks ask for and all that is read for it, each step once."""
+    every: dict[str, Step] = {}
+    waiting = _planned(study)
+    while waiting:
+        step = waiting.pop()
+        if step.key not in every:
+            every[step.key] = step
+            waiting += step.reads.values()
+    return list(every.values())
 
 
 def _planned(study: Study) -> list[Step]:

@@ -54,13 +54,18 @@ def test_encoding_holds_every_text_in_order_and_cuts_long_ones(task, tiny_model)
     assert [encoded.names[number] for number in encoded.labels["dev"]] == list(task.dev["label"])
 
 
-def test_texts_are_tokenised_once(task, tiny_model):
+def test_equal_texts_are_tokenised_once_whatever_else_the_task_holds(task, tiny_model):
     tokenizer = encoder_of(tiny_model)[1]
-    again = SimpleNamespace(**{**vars(task), "train": task.train.copy()})
-    assert encode(task, tokenizer, 32) is encode(again, tokenizer, 32)
-    assert encode(task, tokenizer, 32) is not encode(task, tokenizer, 16)
-    other = changed(task, "train", text={0: "another text"})
-    assert encode(other, tokenizer, 32) is not encode(task, tokenizer, 32)
+    mine = encode(task, tokenizer, 32).windows
+    drawn = SimpleNamespace(**{**vars(task), "train": task.train.iloc[:9], "test": task.test.copy()})
+    theirs = encode(drawn, tokenizer, 32).windows
+    assert theirs["test"] is mine["test"] and theirs["dev"] is mine["dev"]
+    assert len(theirs["train"]) == 9
+    shorter = encode(task, tokenizer, 6)
+    other = encode(changed(task, "test", text={0: "calm calm calm"}), tokenizer, 32)
+    assert max(shorter.windows["test"].lengths) == 6
+    assert list(other.windows["test"][0]) == tokenizer("calm calm calm").input_ids
+    assert list(other.windows["test"][1]) == list(mine["test"][1])
 
 
 def test_a_hundred_thousand_rows(task, tiny_model):
