@@ -1,6 +1,7 @@
 """The paper's classifier on any Hugging Face encoder; saving it, loading it, predicting with it."""
 
 import copy
+import functools
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ from helpers.classify.inputs import text_windows
 from helpers.data.text import checked
 from helpers.encoder import packing
 from helpers.encoder.dropout import with_fast_dropout
-from helpers.encoder.load import encoder_of, without_pooler
+from helpers.encoder.load import CHECKPOINTS_KEPT, encoder_of, without_pooler
 from helpers.encoder.trial import packs_windows
 from helpers.encoder.vectors import Reading, is_bert_like, read_vectors
 from helpers.errors import UserError
@@ -30,10 +31,14 @@ class Classifier(nn.Module):
     """Encoder -> vector of <s> in the last layer -> dropout -> linear -> tanh -> linear -> one score a class.
 
     encoder: a Hugging Face encoder without its pooler. Paper: section 4.1; the authors' code fine-tunes all of it.
-    labels, tokenizer and max_length travel with it, so that `predict` needs nothing else.
+    labels, tokenizer and max_length travel with it, so that `predict` needs nothing else. packs: whether texts may
+    share the encoder's rows, tried where it is None.
     """
 
-    def __init__(self, encoder, tokenizer, labels: Sequence[str], max_length: int = 512, dropout: float = 0.1):
+    def __init__(
+        self, encoder, tokenizer, labels: Sequence[str], max_length: int = 512, dropout: float = 0.1,
+        packs: bool | None = None,
+    ):  # fmt: skip
         super().__init__()
         width = encoder.config.hidden_size
         self.encoder = with_fast_dropout(encoder)
@@ -41,7 +46,7 @@ class Classifier(nn.Module):
         self.dense = nn.Linear(width, width)
         self.out_proj = nn.Linear(width, len(labels))
         self.tokenizer, self.labels, self.max_length = tokenizer, tuple(labels), max_length
-        self.packs = packs_windows(encoder)
+        self.packs = packs_windows(encoder) if packs is None else packs
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """[windows, classes] fp32 scores of the windows of a packed batch, in the batch's order."""
@@ -71,7 +76,10 @@ def new_classifier(model: str | Path, labels: Sequence[str], max_length: int = 5
     """
     encoder, tokenizer = encoder_of(model)
     longest = packing.longest_sequence(encoder) or max_length
-    return Classifier(copy.deepcopy(encoder), tokenizer, labels, min(max_length, longest), dropout)
+    return Classifier(copy.deepcopy(encoder), tokenizer, labels, min(max_length, longest), dropout, _packs(encoder))
+
+
+_packs = functools.lru_cache(maxsize=CHECKPOINTS_KEPT)(packs_windows)  # of the encoders that are read once a process
 
 
 def save_classifier(model: Classifier, folder: str | Path) -> Path:
