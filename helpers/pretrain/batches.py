@@ -1,6 +1,7 @@
 """What every update of masked-LM training reads: which windows, how masked, in which rows."""
 
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -142,14 +143,20 @@ def updates(windows: Windows, recipe: Recipe, vocabulary: Vocabulary, seed: int,
     n = len(windows)
     steps = recipe.updates(n)
     last_window = steps * recipe.batch_size if recipe.steps is not None else max(1, int(n * recipe.epochs))
-    orders: dict[int, np.ndarray] = {}
-    for step in range(first, steps):
-        stream = np.arange(step * recipe.batch_size, min((step + 1) * recipe.batch_size, last_window))
-        epochs, places = stream // n, stream % n
-        # a batch larger than the text spans several epochs
-        orders = {
-            epoch: orders[epoch] if epoch in orders else np.random.default_rng((seed, epoch)).permutation(n)
-            for epoch in np.unique(epochs).tolist()
-        }
-        chosen = np.array([orders[epoch][place] for epoch, place in zip(epochs, places, strict=True)])
-        yield mask_rows(windows, chosen, epochs, recipe, vocabulary, seed)[0]
+    orders: dict[int, Future] = {}
+    # The order of ten million windows takes most of a second: it is drawn while the epoch before is trained on.
+    with ThreadPoolExecutor(1) as ahead:
+        for step in range(first, steps):
+            stream = np.arange(step * recipe.batch_size, min((step + 1) * recipe.batch_size, last_window))
+            epochs, places = stream // n, stream % n
+            # a batch larger than the text spans several epochs
+            wanted = range(epochs[0], min(epochs[-1] + 1, (last_window - 1) // n) + 1)
+            orders = {
+                epoch: orders[epoch] if epoch in orders else ahead.submit(_order, n, seed, epoch) for epoch in wanted
+            }
+            chosen = np.array([orders[epoch].result()[place] for epoch, place in zip(epochs, places, strict=True)])
+            yield mask_rows(windows, chosen, epochs, recipe, vocabulary, seed)[0]
+
+
+def _order(n: int, seed: int, epoch: int) -> np.ndarray:
+    return np.random.default_rng((seed, epoch)).permutation(n)
