@@ -37,18 +37,23 @@ def outlook(study: Study) -> pd.DataFrame:
         if step.key not in every:
             every[step.key] = step
             waiting += step.reads.values()
-    todo = missing(steps, study.store)
+    todo, reckoning = seconds_to_make(study), _Reckoning(study)
     kinds = pd.Series([step.kind for step in every.values()], dtype=object)
     table = pd.DataFrame({"planned": kinds.value_counts(sort=False)}).rename_axis("kind")
-    reckoning, rate = _Reckoning(study), SHARE * compute.matrix_rate()
     rows = pd.DataFrame(
-        [(step.kind, 1, (reckoning.operations(step) / rate or OTHER) / 60, reckoning.megabytes(step)) for step in todo],
+        [(step.kind, 1, seconds / 60, reckoning.megabytes(step)) for step, seconds in todo.items()],
         columns=["kind", "to_make", "minutes", "megabytes"],
     )
     table = table.join(rows.groupby("kind").sum()).fillna({"to_make": 0, "minutes": 0.0, "megabytes": 0.0})
     table["to_make"] = table["to_make"].astype(int)
     table.insert(1, "in_store", table["planned"] - table["to_make"])
     return table
+
+
+def seconds_to_make(study: Study) -> dict[Step, float]:
+    """Each step that the store lacks -> about how many seconds of all of this machine's cores it takes."""
+    reckoning, rate = _Reckoning(study), SHARE * compute.matrix_rate()
+    return {step: reckoning.operations(step) / rate or OTHER for step in missing(_planned(study), study.store)}
 
 
 def _planned(study: Study) -> list[Step]:
