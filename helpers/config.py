@@ -18,6 +18,8 @@ SAMPLE_TASKS = ("rct_nlm", "arxiv_cs", "bbc", "imdb_sample")
 TOY_TASKS = ("toy_biomed", "toy_cs", "toy_news", "toy_reviews")
 PAPER_TASKS = ("chemprot", "rct", "citation_intent", "sciie", "hyperpartisan_news", "ag", "helpfulness", "imdb")
 
+# Parameters that say where on this machine things lie and by what it computes: in no key and in no record.
+HERE = ("output_dir", "data_dir", "task_file", "domain_file", "workers", "cluster", "adaptation_processes")
 # More than any machine can do in a lifetime, and still a number that every library below takes.
 MOST = 10**9
 Name = Annotated[str, Field(min_length=1, max_length=100)]
@@ -71,6 +73,7 @@ class Config(BaseModel):
         (0,), min_length=1, description="labelled rows of the frozen read-out's curve; 0: all"
     )
     adaptation_seeds: int = Field(1, ge=1, le=100, description="adaptations of each text; fine-tunings take turns")
+    adaptation_processes: int = Field(1, ge=1, le=1024, description="processes an adaptation is divided among")
     selection_tasks: tuple[Name, ...] = Field(description="tasks that text is selected for in Table 8")
     selectors: tuple[Name, ...] = Field(min_length=1, description="ways of selecting text, see helpers.select")
     neighbours: tuple[Annotated[int, Field(ge=1, le=MOST)], ...] = Field(

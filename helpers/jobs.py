@@ -23,7 +23,7 @@ from pathlib import Path
 
 from helpers.compute import cores, keep_memory
 from helpers.errors import UserError
-from helpers.progress import Progress
+from helpers.progress import Progress, listening
 
 
 class InProcess(Executor):
@@ -192,13 +192,15 @@ def run_jobs(
     title: str = "jobs",
     log: Path | str | None = None,
     raise_failures: bool = True,
+    share: Callable[[object], float] = lambda job: 0.0,
     out=None,
 ) -> list:
     """Run `fn` on every job and return the results in the order of the jobs.
 
     jobs: a tuple gives positional arguments, a dict keyword arguments, anything else the one argument.
     workers: as in `executor`. executor: one of your own; it is not shut down.
-    describe: a job's name in messages. title: what the progress line is about.
+    describe: a job's name in messages. title: what the progress line is about. share: of a job at work in another
+    process that is done, 0 to 1; in this one `helpers.progress.report` tells.
     A job that fails, or whose process dies, does not stop the others. At the end the failures are raised
     together as JobsFailed, with one line each and their tracebacks in the file `log` (empty: a temporary
     file); with raise_failures=False they stand as Failure in the list.
@@ -214,15 +216,17 @@ def run_jobs(
     try:
         for index, job in enumerate(jobs):
             try:
-                future = executor.submit(_call, fn, job, describe(job))
+                with listening(progress.listen):  # where the job is done in this process, before the call returns
+                    future = executor.submit(_call, fn, job, describe(job))
             except BrokenProcessPool:  # a pool that broke earlier, or just now
                 lost.append(index)
                 continue
             futures[future] = index
             if future.done():  # in this process: show it before the next begins
-                results[index] = future.result()
+                results[index], progress.at_work = future.result(), float
                 progress.step(describe(job), isinstance(results[index], Failure))
         waiting = {future for future, index in futures.items() if results[index] is None}
+        progress.at_work = lambda: sum(share(jobs[futures[future]]) for future in waiting)
         while waiting:
             done, waiting = wait(waiting, timeout=1.0, return_when="FIRST_COMPLETED")
             for future in done:

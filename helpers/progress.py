@@ -4,6 +4,9 @@ import re
 import sys
 import threading
 import time
+from collections.abc import Callable
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 LINE_EVERY = 30.0  # seconds between lines where the output is a file or a notebook
 _ESCAPES = re.compile(r"\x1b\][^\x07\x1b]*(\x07|\x1b\\)?|\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b.", re.DOTALL)
@@ -11,15 +14,74 @@ _ESCAPES = re.compile(r"\x1b\][^\x07\x1b]*(\x07|\x1b\\)?|\x1b\[[0-9;?]*[ -/]*[@-
 LINE = re.compile(r"\S.{0,60} [\d,]+/[\d,]+, (\d+ failed, )?\d+(s|m\d\ds|h\d\dm)(, |$)")  # what `Progress.text` gives
 
 
+_listeners: list[Callable[[float], None]] = []
+
+
+def report(done: int, planned: int) -> None:
+    """Tell who listens in this process that so many of the planned updates of the work at hand are done."""
+    for listener in _listeners:
+        listener(done / planned)
+
+
+@contextmanager
+def listening(listener: Callable[[float], None]):
+    """A context in which `listener` is called with the share of the work at hand that is done, 0 to 1.
+
+    >>> shares = []
+    >>> with listening(shares.append):
+    ...     report(3, 4)
+    >>> shares
+    [0.75]
+    """
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
+
+
+@contextmanager
+def told_in(path: Path):
+    """A context in which a file keeps the share that is done, for other processes; see `share_in`."""
+    told = 0.0
+
+    def tell(share: float) -> None:
+        nonlocal told
+        if time.monotonic() - told > 1.0:
+            told = time.monotonic()
+            with suppress(OSError):
+                path.write_text(f"{share:.4f}", "utf-8")
+
+    try:
+        with listening(tell):
+            yield
+    finally:
+        with suppress(OSError):
+            path.unlink()
+
+
+def share_in(path: Path) -> float:
+    """The share that `told_in` keeps in a file, 0 where there is none."""
+    try:
+        return min(1.0, max(0.0, float(path.read_text("utf-8"))))
+    except (OSError, ValueError):
+        return 0.0
+
+
 class Progress:
     """'title 3/8, 1 failed, 1m20s, 2m10s left, note', drawn by tqdm on a terminal.
 
     total: how many there are to do. out: where the line goes, standard output by default.
-    every: seconds between lines where `out` is no terminal.
+    every: seconds between lines where `out` is no terminal. left: gives the seconds left, None while it does not know;
+    without it they follow from those done, and the shares done of those at work (`at_work`: their sum).
     """
 
-    def __init__(self, title: str, total: int, out=None, every: float = LINE_EVERY):
-        self.title, self.total, self.every = title, total, every
+    def __init__(
+        self, title: str, total: int, out=None, every: float = LINE_EVERY,
+        left: Callable[[], float | None] | None = None,
+    ):  # fmt: skip
+        self.title, self.total, self.every, self.left = title, total, every, left or self._left
+        self.at_work: Callable[[], float] = float
         self.out = out or sys.stdout
         self.live = self.out.isatty() if hasattr(self.out, "isatty") else False
         self.done = self.failed = self.found = 0
@@ -51,6 +113,11 @@ class Progress:
             self.shown = now
             self._show()
 
+    def listen(self, share: float) -> None:
+        """Show the line when it is due, with that share done of the one at work in this process."""
+        self.at_work = lambda: share
+        self.tick()
+
     def say(self, line: str) -> None:
         """A line that stays, above the progress line."""
         if self._bar is not None:
@@ -72,12 +139,17 @@ class Progress:
         if self.failed:
             parts.append(f"{self.failed} failed")
         parts.append(duration(passed))
-        made = self.done - self.found
-        if made and self.done < self.total:
-            parts.append(f"{duration(passed / made * (self.total - self.done))} left")
+        if self.done < self.total and (left := self.left()) is not None:
+            parts.append(f"{duration(left)} left")
         if self.note and self.done < self.total:
             parts.append(printable(self.note))
         return ", ".join(parts)
+
+    def _left(self) -> float | None:
+        begun = self.at_work()
+        made = self.done - self.found + begun
+        passed = time.monotonic() - self.start
+        return passed / made * (self.total - self.done - begun) if made > 0 else None
 
     def _show(self) -> None:
         if self._bar is None:

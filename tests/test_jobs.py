@@ -1,10 +1,13 @@
 """Jobs: order, isolation of failures and of deaths, threads, what the user is told."""
 
+import io
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -13,6 +16,7 @@ import pytest
 from helpers import jobs
 from helpers.errors import UserError
 from helpers.jobs import Failure, InProcess, JobsFailed, broken, executor, run_jobs
+from helpers.progress import Progress, report
 
 
 def square(number):
@@ -144,6 +148,28 @@ def test_a_script_without_a_main_guard_is_told_so_before_a_process_starts(tmp_pa
     assert f"bare.py, line 5: {expected}" in said["bare"].stdout
     assert f"importing.py, line 1: {expected}" in said["importing"].stdout
     assert said["guarded"].stdout == "2\n" and not any(done.stderr for done in said.values())
+
+
+def halfway(_):
+    report(1, 2)
+
+
+def test_a_job_that_goes_on_is_counted_by_its_updates(monkeypatch):
+    class EveryLine(Progress):
+        def __init__(self, title, total, out):
+            super().__init__(title, total, out, every=0.0)
+            self.start -= 60.0
+
+    monkeypatch.setattr(jobs, "Progress", EveryLine)
+    out = io.StringIO()
+    run_jobs(halfway, [0, 1], executor=executor(1), out=out, title="model")
+    # half a job of two in a minute, then one and a half, then all
+    lines = [line.rsplit(" left")[0] for line in out.getvalue().splitlines()]
+    assert lines[:3] == ["model 0/2, 1m00s, 3m00s", "model 1/2, 1m00s, 1m00s", "model 1/2, 1m00s, 20s"]
+    asked, out = threading.Event(), io.StringIO()
+    with ThreadPoolExecutor(1) as pool:  # as another process would, it tells through `share`
+        run_jobs(asked.wait, [30], executor=pool, out=out, title="model", share=lambda job: asked.set() or 0.25)
+    assert out.getvalue().startswith("model 0/1, 1m0") and "3m0" in out.getvalue().splitlines()[0]
 
 
 def interruptible(begun):

@@ -5,7 +5,7 @@ import io
 import pytest
 
 from helpers import progress
-from helpers.progress import Progress, duration, printable
+from helpers.progress import Progress, duration, printable, report, share_in, told_in
 
 
 def test_progress_is_one_line_on_a_terminal_and_few_lines_in_a_file(monkeypatch):
@@ -28,6 +28,33 @@ def test_progress_is_one_line_on_a_terminal_and_few_lines_in_a_file(monkeypatch)
         shown.close()
         assert out.getvalue().count("\n") == lines
         assert "fine-tuning 10/10, 1 failed, 1m40s" in out.getvalue()
+
+
+def test_the_time_left_follows_from_updates_done_before_any_job_has_ended(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    shown = Progress("model", 4, io.StringIO())
+    clock[0] = 60.0
+    assert shown.text() == "model 0/4, 1m00s"
+    shown.at_work = lambda: 0.5  # half of one job in a minute: seven such halves are left
+    assert shown.text() == "model 0/4, 1m00s, 7m00s left" and progress.LINE.match(shown.text())
+    for known, text in ((None, "model 0/4, 1m00s"), (90.0, "model 0/4, 1m00s, 1m30s left")):
+        told = Progress("model", 4, io.StringIO(), left=lambda known=known: known)
+        told.start = 0.0
+        assert told.text() == text
+
+
+def test_another_process_finds_the_share_that_is_done_while_the_work_lasts(tmp_path):
+    report(1, 2)  # nobody listens
+    with told_in(tmp_path / "share"):
+        assert share_in(tmp_path / "share") == 0.0
+        report(3, 4)
+        assert share_in(tmp_path / "share") == 0.75
+        report(4, 4)  # not twice a second
+        assert share_in(tmp_path / "share") == 0.75
+    assert not list(tmp_path.iterdir())
+    with told_in(tmp_path / "no folder" / "share"):  # a place that cannot be written stops no work
+        report(1, 2)
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0s"), (59.6, "1m00s"), (185, "3m05s"), (7620, "2h07m")])

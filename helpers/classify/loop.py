@@ -17,6 +17,7 @@ from helpers.classify.metrics import degenerate, log_losses, scores
 from helpers.classify.model import Classifier, new_classifier, score_windows
 from helpers.classify.recipes import PAPER, Recipe
 from helpers.encoder.optim import adamw
+from helpers.progress import report
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,7 @@ def train_epochs(classifier: Classifier, encoded: Encoded, recipe: Recipe, seed:
                 group["lr"] = recipe.learning_rate * recipe.rate(update, updates)
             optimizer.step()
             update += 1
+            report(update, updates)
             total += loss.detach() * len(chosen)
         yield float(total) / len(windows)
 

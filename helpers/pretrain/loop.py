@@ -21,6 +21,7 @@ from helpers.pretrain import checkpoint, processes
 from helpers.pretrain.batches import Vocabulary, full_sentences, updates
 from helpers.pretrain.recipe import Recipe
 from helpers.pretrain.training import Training
+from helpers.progress import report
 
 FACTS, HISTORY, WEIGHTS = "adaptation.json", "history.csv", "model.safetensors"
 CURVE_POINTS = 40  # rows of a run's history
@@ -111,6 +112,7 @@ def _adapt(model, texts, recipe, output, seed, general_texts, checkpoint_seconds
         run.update(step, update)
         now = time.perf_counter()
         run.seconds += now - began  # masking and packing included
+        report(step + 1, steps)
         done = step + 1 == steps
         if done or (step + 1) % max(1, steps // CURVE_POINTS) == 0:
             run.record(step)

@@ -1,11 +1,15 @@
 """Several processes on one training."""
 
 import os
+import select
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
+
+from helpers import compute
 
 
 @dataclass(frozen=True)
@@ -48,10 +52,24 @@ def join() -> Group:
     if size == 1:
         return Group(0, 1)
     if not dist.is_initialized():
-        if torch.cuda.is_available():
+        on_gpu = compute.device().type == "cuda"
+        if on_gpu:
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        dist.init_process_group("nccl" if on_gpu else "gloo")
     return Group(dist.get_rank(), dist.get_world_size())
+
+
+def end_with_starter() -> None:
+    """End this process when torchrun is gone, or standard input ends, which whoever started torchrun holds open."""
+    torchrun = os.getppid()
+
+    def watch() -> None:
+        # not by sys.stdin, whose lock a thread must not hold when Python ends
+        while os.getppid() == torchrun and not (select.select([0], [], [], 1.0)[0] and not os.read(0, 4096)):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def leave() -> None:

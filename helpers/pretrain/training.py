@@ -105,6 +105,7 @@ class Training:
         return {"tokens": self.tokens, "seconds": self.seconds, "compiled": self.compiled,
                 "tokens_per_second": self.tokens / max(self.seconds, 1e-9), "precision": self.precision,
                 "threads": compute.threads(), "device": self.device.type, "dropout_source": self._dropout_source(),
+                "processes": self.group.size,
                 "final_loss": self.history[-1]["loss"]}  # fmt: skip
 
     def _dropout_source(self) -> str:

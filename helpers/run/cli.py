@@ -173,12 +173,15 @@ def keep(
 
 @app.command()
 def status(run: RunName = "demo") -> None:
-    """Which notebooks of a run are done, running or failed, and the last error with its cell."""
-    from helpers.progress import printable
+    """Which notebooks of a run are done, running or failed, the last error with its cell, and the time left."""
+    from helpers.progress import duration, printable
+    from helpers.run.left import Left
     from helpers.run.status import status
 
     frame = status(run_folder(run))
     print_table(frame.columns, frame.map(printable).itertuples(index=False))
+    if "running" in set(frame["status"]) and (left := Left(run_folder(run)).seconds()) is not None:
+        print(f"about {duration(left)} left")
 
 
 @app.command()

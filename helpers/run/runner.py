@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from helpers import files, hashing, paths
@@ -23,7 +23,9 @@ from helpers.progress import Progress, duration
 from helpers.run import notebooks
 from helpers.run.description import write_run
 from helpers.run.execution import Outcome, Step, short
+from helpers.run.left import Left
 from helpers.run.models import adapted_models
+from helpers.study.disk import check_disk
 from helpers.study.opening import spec_of
 
 LINE_EVERY = 60.0  # seconds between lines about a running notebook where the output is a file
@@ -48,21 +50,26 @@ def run_notebooks(
     the files it wrote have changed. force: run all of them anyway; start: run this one and all after it.
     The first failure ends the run unless keep_going. time_limit: minutes a notebook may take, 0 for any.
     folder: where the notebooks lie. out: where progress goes, standard output by default.
-    Raises UserError for bad input and when another process is at work on the same outputs.
+    Raises UserError for bad input, for a disk without room for what all the notebooks make, and when another process is
+    at work on the same outputs.
     """
     chosen = notebooks.find(names, folder)
     first = notebooks.find([start], folder)[0] if start else None
     if first is not None and first not in chosen:
         raise UserError(f"--from {start}: {first.stem} is not among the notebooks to run")
     config, passed = notebooks.check(chosen, preset, parameters or {})
+    if not names:  # what fewer notebooks take is not reckoned apart
+        check_disk(config)
     run = paths.outputs_dir(config.preset, config.output_dir).absolute()
     out = out or sys.stdout
     outcomes: list[Outcome] = []
     forced = force
-    with files.locked(run / ".lock", busy=_BUSY.format(short(run)), way_out=_WAY_OUT), _sigterm_interrupts():
+    whole = not names and folder is None  # what is reckoned is all six notebooks'
+    busy = files.locked(run / ".lock", busy=_BUSY.format(short(run)), way_out=_WAY_OUT)
+    with busy, _sigterm_interrupts(), closing(Left(run)) as left:
         with files.writing(run, _WAY_OUT):
             write_run(run, config.preset, notebooks.given(config, parameters or {}))
-        progress = Progress("notebooks", len(chosen), out, LINE_EVERY)
+        progress = Progress("notebooks", len(chosen), out, LINE_EVERY, left.seconds if whole else None)
         common = _common_key(config)
         for path in chosen:
             forced = forced or path == first
@@ -76,6 +83,8 @@ def run_notebooks(
                 outcomes.append(found)
             else:
                 with files.writing(run, _WAY_OUT):
+                    if whole:
+                        left.start()
                     outcomes.append(step.execute(progress, time_limit))
             _tell(progress, outcomes)
         progress.close()

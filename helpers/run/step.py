@@ -17,7 +17,7 @@ from pathlib import Path
 def main(request_path: str) -> int:
     """Execute the requested notebook and write {error, message, cell} when it failed."""
     request = json.loads(Path(request_path).read_text("utf-8"))
-    _die_with_parent()
+    die_with_parent()
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
     # A port taken by another kernel in the same moment is the known failure of a kernel's start.
     for attempt in (1, 2):
@@ -61,8 +61,8 @@ def _cells_begun(output: str) -> int:
     return sum(state in ("running", "completed", "failed") for state in states)
 
 
-def _die_with_parent() -> None:
-    """End this process and its kernel when the runner is gone, even by SIGKILL."""
+def die_with_parent() -> None:
+    """End this process and its children when the runner is gone, even by SIGKILL."""
     parent = os.getppid()
 
     def watch():

@@ -95,12 +95,16 @@ def much_left_out(meta: dict) -> str:
 def model(
     folder: Path, recipe: dict, base: str, base_path: str, seed: int, texts: Path, documents: int = 0,
     shuffle: bool = False, most_tokens: int = 0, selected: Path | None = None, parent: Path | None = None,
+    processes: int = 1,
 ) -> None:  # fmt: skip
     """Adaptation: masked-LM training of the parent (or the base) on texts; the folder becomes an ordinary checkpoint.
 
     documents: of a domain, as many; 0 all. most_tokens: TAPT makes fewer passes where it would read more than that.
+    processes: under torchrun where there are several. As the device and the threads, they say where the same updates
+    of the same sequences are computed: no part of the key, so that a cluster finds what a laptop made, but of the
+    summary, since they change how sums are rounded and dropout is drawn.
     """
-    from helpers.pretrain import Recipe, adapt
+    from helpers.pretrain import Recipe, adapt, adapt_under_torchrun
     from helpers.select import join_with_task
 
     start = str(parent or base_path)
@@ -113,7 +117,8 @@ def model(
             source = join_with_task(list(Lines(selected / TEXTS)), source)
         chosen = tapt_recipe_within(recipe, source, start, most_tokens)
     given = shuffled_words(source, seed) if shuffle else source
-    adapted = adapt(start, given, chosen, folder, seed=seed, log=logger(folder))
+    divided = functools.partial(adapt_under_torchrun, processes=processes) if processes > 1 else adapt
+    adapted = divided(start, given, chosen, folder, seed=seed, log=logger(folder))
     size = sum(len(text.encode()) for text in source)
     write_json(folder / "summary.json", {**adapted.summary, "bytes": size, "recipe": chosen.as_dict()})
 

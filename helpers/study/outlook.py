@@ -29,13 +29,11 @@ def outlook(study: Study) -> pd.DataFrame:
     this machine's cores and megabytes in the store, reckoned from operations and a matrix product timed now: right to
     a factor of two.
     """
-    steps = every_step(study)
-    todo = missing(steps, study.store)
-    kinds = pd.Series([step.kind for step in steps], dtype=object)
+    todo, reckoning = seconds_to_make(study), _Reckoning(study)
+    kinds = pd.Series([step.kind for step in every_step(study)], dtype=object)
     table = pd.DataFrame({"planned": kinds.value_counts(sort=False)}).rename_axis("kind")
-    reckoning, rate = _Reckoning(study), SHARE * compute.matrix_rate()
     rows = pd.DataFrame(
-        [(step.kind, 1, (reckoning.operations(step) / rate or OTHER) / 60, reckoning.megabytes(step)) for step in todo],
+        [(step.kind, 1, seconds / 60, reckoning.megabytes(step)) for step, seconds in todo.items()],
         columns=["kind", "to_make", "minutes", "megabytes"],
     )
     table = table.join(rows.groupby("kind").sum()).fillna({"to_make": 0, "minutes": 0.0, "megabytes": 0.0})
@@ -54,6 +52,12 @@ def every_step(study: Study) -> list[Step]:
             every[step.key] = step
             waiting += step.reads.values()
     return list(every.values())
+
+
+def seconds_to_make(study: Study) -> dict[Step, float]:
+    """Each step that the store lacks -> about how many seconds of all of this machine's cores it takes."""
+    reckoning, rate = _Reckoning(study), SHARE * compute.matrix_rate()
+    return {step: reckoning.operations(step) / rate or OTHER for step in missing(_planned(study), study.store)}
 
 
 def _planned(study: Study) -> list[Step]:

@@ -225,7 +225,7 @@ class Plan:
         name = f"{what} on {texts.name}" + (f", seed {seed}" if seed else "")
         return Step(
             makers.model, settings, {role: step for role, step in reads.items() if step},
-            {"base_path": self.base["base_path"]}, name, about,
+            {"base_path": self.base["base_path"], "processes": self.config.adaptation_processes}, name, about,
         )  # fmt: skip
 
     # Selection -----------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from helpers.hashing import key
 from helpers.jobs import JobsFailed, run_jobs
+from helpers.progress import share_in, told_in
 from helpers.store import Store
 
 
@@ -69,7 +70,13 @@ def make_one(root: str, step: Step) -> Path:
     store = Store(root, log=lambda line: None)
     folders = {role: read.folder(store) for role, read in step.reads.items()}
     inputs = {**step.settings, **step.here, **folders}
-    return store.get_or_make(step.kind, step.recipe, lambda folder: step.make(folder, **inputs))
+    with told_in(updates_of(store, step)):
+        return store.get_or_make(step.kind, step.recipe, lambda folder: step.make(folder, **inputs))
+
+
+def updates_of(store: Store, step: Step) -> Path:
+    """The file that says, while a step is being made, which share of its updates is done; see `helpers.progress`."""
+    return store.root / step.kind / f".{step.key}.share"
 
 
 def missing(steps: Iterable[Step], store: Store) -> list[Step]:
@@ -115,6 +122,7 @@ def make(steps: Iterable[Step], store: Store, *, executor: Callable, log: Path, 
                 run_jobs(
                     make_one, [(str(store.root), step) for step in members], executor=executor(len(members)),
                     title=kind, describe=lambda job: job[1].name, log=log / f"{kind}_failures.log",
+                    share=lambda job: share_in(updates_of(store, job[1])),
                 )  # fmt: skip
             except JobsFailed as error:
                 failure = failure or error

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from helpers import compute, paths
-from helpers.config import Config
+from helpers.config import HERE, Config
 from helpers.data import leaked_rows
 from helpers.errors import UserError
 from helpers.files import as_json, read_json, write_text
@@ -21,8 +21,6 @@ from helpers.study.opening import open_config
 from helpers.study.plan import GENERIC, NothingToCompare, Plan
 from helpers.study.steps import Step, make
 from helpers.study.texts import Lines, Thinned
-
-PLACES = ("data_dir", "task_file", "domain_file")  # paths of this machine, no part of a result
 
 
 class Study:
@@ -210,6 +208,8 @@ class Study:
         if self.plan.head:
             row["head_fitted"] = True  # the base came without a masked-LM head
         row |= {name: summary[name] for name in ("steps", "epochs", "documents", "tokens", "bytes", "seconds")}
+        if (processes := summary.get("processes", 1)) > 1:
+            row["processes"] = processes
         for name, step in (("mlm_loss_before", before), ("mlm_loss_after", after)):
             row[name] = float(self.table(step, "losses.csv")["loss"].mean())
         return row | {"checkpoint_key": model.key}
@@ -359,7 +359,7 @@ class Study:
         task, method, seed = cell
         config, spec = self.config, self.task(task).spec
         base_model = Path(config.base_model).name
-        settings = config.model_dump(mode="json", exclude={"output_dir", "workers", "cluster", *PLACES})
+        settings = config.model_dump(mode="json", exclude={*HERE})
         record = {
             **scored, "task": task, "domain": spec.domain, "method": method,
             "recipe": recipe, "seed": seed, "preset": config.preset, "base_model": base_model, "metric": spec.metric,

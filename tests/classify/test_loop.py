@@ -9,6 +9,7 @@ import torch
 from sklearn.metrics import f1_score
 
 from helpers.classify import STRONG, baseline, fine_tune
+from helpers.progress import listening
 
 
 def test_learns_the_task_and_reports_it(task, tiny_model, quick):
@@ -24,6 +25,14 @@ def test_learns_the_task_and_reports_it(task, tiny_model, quick):
     record = json.loads(json.dumps(result.record()))
     assert record["recipe"] == "paper" and record["sizes"] == {"train": 90, "dev": 30, "test": 30}
     assert record["fine_tuning"]["epochs"] == 10 and record["labels"] == ["anger", "calm", "joy"]
+
+
+def test_each_update_is_reported(task, tiny_model, quick):
+    shares = []
+    with listening(shares.append):
+        fine_tune(tiny_model, task, replace(quick, epochs=2, patience=0))
+    updates = 2 * -(-90 // quick.batch_size)
+    assert shares == [number / updates for number in range(1, updates + 1)]
 
 
 def test_one_seed_one_result_another_seed_another(task, tiny_model, quick):

@@ -17,6 +17,7 @@ from helpers.errors import UserError
 from helpers.pretrain import Recipe, adapt, load_masked_lm, loss_interval, loss_matrix, masked_lm_loss
 from helpers.pretrain.batches import Vocabulary, full_sentences, mask_rows, updates
 from helpers.pretrain.training import can_compile
+from helpers.progress import listening
 
 RECIPE = Recipe("test", learning_rate=1e-3, batch_size=16, steps=12, max_length=32)
 
@@ -149,6 +150,13 @@ def test_a_resumed_run_ends_with_the_same_weights_bit_for_bit(tiny, texts, tmp_p
     adapt(tiny, texts, RECIPE, tmp_path / "cut", log=lines.append)
     assert "resumed at update" in lines[0]
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "cut"))
+
+
+def test_each_update_is_reported(tiny, texts, tmp_path):
+    shares = []
+    with listening(shares.append):
+        adapt(tiny, texts[:40], RECIPE, tmp_path / "a", log=lambda line: None)
+    assert shares == [number / 12 for number in range(1, 13)]
 
 
 def test_a_seed_fixes_the_weights_and_another_changes_them(tiny, texts, tmp_path):

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -339,6 +340,14 @@ def test_results_that_cannot_be_written_are_one_line(go, tmp_path, monkeypatch):
     with pytest.raises(UserError, match="cannot be written .No space left on device.; make room") as caught:
         go(["1"])
     assert "\n" not in str(caught.value)
+
+
+def test_a_disk_without_room_is_refused_before_a_kernel_starts(go, monkeypatch, tmp_path):
+    monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: pytest.fail("a process was started"))
+    monkeypatch.setattr("shutil.disk_usage", lambda place: shutil._ntuple_diskusage(10**9, 10**9, 0))
+    with pytest.raises(UserError, match="the run wants about .* MB there and 0 are free; .*dsp store prune") as caught:
+        go()
+    assert "\n" not in str(caught.value) and not (tmp_path / "run").exists()
 
 
 def test_strip_leaves_only_what_an_author_wrote(go, folder, tmp_path):

@@ -54,6 +54,7 @@ MAY_CHANGE = {
     "text_column": None, "label_column": None,  # they name other steps; see the tests of their own
     "base_model": None,
     "output_dir": (".", set()), "workers": (2, set()), "cluster": ("local", set()),
+    "adaptation_processes": (2, set()),  # in the summary instead
     "seeds": (1, set()), "strong_seeds": (2, set()),  # more of the same kind, none changed
     "first_seed": (7, {"vampire", "selection", "quality"} | ADAPTATION),
     "max_train": (30, {"held", *DOMAIN}), "max_dev": (9, {"held", *DOMAIN}), "max_test": (9, {"held", *DOMAIN}),

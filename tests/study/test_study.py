@@ -10,8 +10,9 @@ from transformers import AutoTokenizer
 
 from helpers.errors import UserError
 from helpers.paths import MINI
+from helpers.progress import report, share_in
 from helpers.study import Study, makers, views
-from helpers.study.steps import makes
+from helpers.study.steps import Step, makes, updates_of
 
 
 def words_of(text):
@@ -112,6 +113,20 @@ def test_shuffled_control_reads_the_same_text_by_the_same_recipe(open_study):
     study = open_study()
     real, shuffled = (study.plan.model(method, "chemprot").recipe for method in ("dapt", "shuffled_dapt"))
     assert shuffled == real | {"shuffle": True}
+
+
+@makes(version=1)
+def telling(folder, root):
+    """Telling: how much of it is done."""
+    report(1, 4)
+    (folder / "seen").write_text(str([share_in(path) for path in Path(root).glob("telling/.*.share")]))
+
+
+def test_what_is_done_of_a_step_can_be_asked_while_it_is_made(open_study):
+    study = open_study()
+    step = Step(telling, {"root": str(study.store.root)})
+    assert (study.folder(step) / "seen").read_text() == "[0.25]"
+    assert not updates_of(study.store, step).exists()
 
 
 def test_a_failed_adaptation_does_not_stop_the_others(open_study, made, monkeypatch):
