@@ -25,6 +25,7 @@ _HOME = {
     "fill_mask": "encoder.blanks", "adapt": "pretrain", "DAPT": "pretrain", "TAPT": "pretrain",
     "masked_lm_loss": "pretrain", "fine_tune": "classify", "predict": "classify", "select_text": "select",
     "load_records": "results", "claims": "results", "advise": "results", "Study": "study",
+    "trial": "study.trials",
 }  # fmt: skip
 __all__ = sorted(_HOME)
 

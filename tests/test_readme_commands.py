@@ -20,6 +20,7 @@ COMMANDS = list(dict.fromkeys(command.strip() for command in COMMAND.findall(BOT
 CUT = (
     (r"^make ", "make --dry-run "),
     (r"(dsp run .*)", r"\1 --dry-run"),
+    (r"(dsp trial .*)", r"\1 --preset smoke --sequences 128"),
     (r"^papermill (.*)", r"papermill --prepare-only \1"),
     (r"--nproc-per-node 8 (.*)", r"--nproc-per-node 2 \1 --steps 2 --batch-size 8"),
 )

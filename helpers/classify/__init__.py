@@ -6,7 +6,8 @@ _HOMES = {
     "metrics": ("scores", "degenerate", "log_losses"),
     "recipes": ("Recipe", "PAPER", "STRONG", "recipe_for"),
     "inputs": ("Encoded", "check_task", "encode"),
-    "model": ("Classifier", "new_classifier", "save_classifier", "load_classifier", "predict"),
+    "model": ("Classifier", "new_classifier"),
+    "saved": ("save_classifier", "load_classifier", "predict"),
     "loop": ("Result", "fine_tune", "evaluate"),
     "baselines": ("BASELINES", "baseline", "text_vectors", "read_out"),
 }

@@ -1,30 +1,21 @@
-"""The paper's classifier on any Hugging Face encoder; saving it, loading it, predicting with it."""
+"""The paper's classifier on any Hugging Face encoder, and its scores of packed texts."""
 
 import copy
 import functools
-import json
-import os
-import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import nn
 
 from helpers import compute
-from helpers.classify.batches import Batch, batches_for_scoring
-from helpers.classify.inputs import text_windows
-from helpers.data.text import checked
+from helpers.classify.batches import Batch
 from helpers.encoder import packing
 from helpers.encoder.dropout import with_fast_dropout
-from helpers.encoder.load import CHECKPOINTS_KEPT, encoder_of, without_pooler
+from helpers.encoder.load import CHECKPOINTS_KEPT, encoder_of
 from helpers.encoder.trial import packs_windows
 from helpers.encoder.vectors import Reading, is_bert_like, read_vectors
-from helpers.errors import UserError
-
-_FILE = "classifier.json"
 
 
 class Classifier(nn.Module):
@@ -80,86 +71,6 @@ def new_classifier(model: str | Path, labels: Sequence[str], max_length: int = 5
 
 
 _packs = functools.lru_cache(maxsize=CHECKPOINTS_KEPT)(packs_windows)  # of the encoders that are read once a process
-
-
-def save_classifier(model: Classifier, folder: str | Path) -> Path:
-    """Write the classifier as a Hugging Face folder and return its path; an older one there is replaced.
-
-    A classifier on RoBERTa is an ordinary `RobertaForSequenceClassification`, so that
-    `transformers.pipeline("text-classification", folder)` reads it too.
-    """
-    from safetensors.torch import save_file
-
-    folder = Path(folder)
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    config = copy.deepcopy(model.encoder.config)
-    config.id2label = dict(enumerate(model.labels))
-    config.label2id = {label: number for number, label in enumerate(model.labels)}
-    if config.model_type == "roberta":
-        config.architectures = ["RobertaForSequenceClassification"]
-        config.classifier_dropout = model.dropout.p
-    config.save_pretrained(aside)
-    model.tokenizer.save_pretrained(aside)
-    weights = {_saved_name(key, model): value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
-    save_file(weights, aside / "model.safetensors", metadata={"format": "pt"})
-    card = {"labels": model.labels, "max_length": model.max_length, "dropout": model.dropout.p}
-    (aside / _FILE).write_text(json.dumps(card, indent=1))
-    if folder.exists():
-        if not (folder / _FILE).exists():
-            shutil.rmtree(aside)
-            raise UserError(f"{folder}: there is a folder that holds no classifier; choose another name.")
-        shutil.rmtree(folder)
-    os.replace(aside, folder)
-    return folder
-
-
-def _saved_name(key: str, model: Classifier) -> str:
-    part, rest = key.split(".", 1)
-    return f"{model.encoder.base_model_prefix}.{rest}" if part == "encoder" else f"classifier.{key}"
-
-
-def load_classifier(folder: str | Path) -> Classifier:
-    """The classifier that `save_classifier` wrote. Raises UserError where there is none."""
-    from safetensors.torch import load_file
-    from transformers import AutoConfig, AutoModel, AutoTokenizer
-
-    folder = Path(folder)
-    if not (folder / _FILE).exists():
-        raise UserError(f"{folder}: no classifier here; expected a folder written by save_classifier.")
-    card = json.loads((folder / _FILE).read_text())
-    config = AutoConfig.from_pretrained(folder)
-    encoder = AutoModel.from_config(config, **without_pooler(config))
-    model = Classifier(encoder, AutoTokenizer.from_pretrained(folder), **card)
-    saved = load_file(folder / "model.safetensors")
-    model.load_state_dict({key: saved[_saved_name(key, model)] for key in model.state_dict()})
-    return model.eval()
-
-
-def predict(model: Classifier | str | Path, texts: Iterable[str]) -> pd.DataFrame:
-    """Predicted label of each text, in their order.
-
-    model: a classifier or the folder of a saved one. Returns one row a text with the columns text, label and
-    probability (of that label, 1 / classes .. 1). Raises UserError for an empty text.
-
-    >>> from helpers.classify import new_classifier
-    >>> found = predict(new_classifier("mini", ["law", "film"]), ["the court heard the claim"])
-    >>> found["label"].item() in ("law", "film"), 0.5 <= found["probability"].item() <= 1
-    (True, True)
-    """
-    model = model if isinstance(model, Classifier) else load_classifier(model).to(compute.device())
-    texts = list(checked([texts] if isinstance(texts, str) else texts, empty=False))
-    windows = text_windows(texts, model.tokenizer, model.max_length)
-    probabilities = torch.softmax(score_windows(model, batches_for_scoring(windows, model)), dim=1).numpy()
-    best = probabilities.argmax(axis=1)
-    return pd.DataFrame(
-        {
-            "text": texts,
-            "label": [model.labels[number] for number in best],
-            "probability": probabilities[np.arange(len(texts)), best],
-        }
-    )
 
 
 def score_windows(model: Classifier, batches: Sequence[Batch]) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from helpers.errors import UserError
 FORMS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".txt")
 _PACKED = (".gz", ".zip", ".zst")
 _LONGEST = 1 << 28  # bytes a line
+_JUNK = re.compile(r"(^|/)(__MACOSX/|\.DS_Store$|Thumbs\.db$|desktop\.ini$)")
 _KINDS = (
     (b"\x1f\x8b", "gzip-compressed; name it {name}.gz"),
     (b"PK\x03\x04", "a zip archive or an office document; name it {name}.zip, or save it as CSV"),
@@ -27,10 +29,10 @@ _KINDS = (
 
 
 def form(path: str | Path) -> str:
-    """The data format a name ends in, or "" for none that is known.
+    """The data format a name ends in, '.zip' where that alone is said, or "" for none that is known.
 
-    >>> form("Reviews.CSV.gz"), form("reviews.docx")
-    ('.csv', '')
+    >>> form("Reviews.CSV.gz"), form("reviews.zip"), form("reviews.docx")
+    ('.csv', '.zip', '')
     """
     return _taken_apart(path)[1]
 
@@ -51,7 +53,7 @@ def _taken_apart(path: str | Path) -> tuple[str, str, str]:
     for ending in FORMS:
         if name.lower().endswith(ending) and name.lower() != ending:
             return name[: -len(ending)], ending, packed.lower()
-    return name if packed else Path(path).name, "", packed.lower()
+    return name if packed else Path(path).name, ".zip" if packed.lower() == "zip" else "", packed.lower()
 
 
 @contextmanager
@@ -77,16 +79,21 @@ def opened(path: str | Path) -> Iterator[BinaryIO]:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
+def members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """The files in a zip, without folders and what systems add by themselves."""
+    return [one for one in archive.infolist() if not one.is_dir() and not _JUNK.search(one.filename)]
+
+
 def _unpacked(path: Path) -> io.BufferedReader:
     packed = _taken_apart(path)[2]
     if packed == "gz":
         return gzip.open(path, "rb")
     if packed == "zip":
         archive = zipfile.ZipFile(path)
-        members = [member for member in archive.infolist() if not member.is_dir()]
-        if len(members) != 1:
-            raise UserError(f"{path}: a zip of {len(members)} files; expected one, so unpack it and give the folder")
-        return archive.open(members[0])
+        files = members(archive)
+        if len(files) != 1:
+            raise UserError(f"{path}: a zip of {len(files)} files; expected one, so unpack it and give the folder")
+        return archive.open(files[0])
     if packed == "zst":
         try:
             import zstandard

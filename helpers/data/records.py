@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from helpers.data.archive import laid_out
 from helpers.data.jsonl import read_rows
 from helpers.data.raw import FORMS, form, lines, opened
 from helpers.data.text import EMPTY, fault
@@ -27,14 +28,14 @@ def records(source) -> Iterator[Record]:
 
     source: a file (.jsonl, .json holding an array, .csv or .tsv with a header, .parquet, .txt with a document a line;
     the text formats also as .gz, .zip or .zst), a folder of such files (each .txt in it one document) or one saved by
-    `datasets`, a list of files, a DataFrame, or a `datasets.Dataset`. Rows of CSV count the header as row 1.
-    Raises UserError, with file and row, for what cannot be read.
+    `datasets`, a .zip of such a folder, a list of files, a DataFrame, or a `datasets.Dataset`. Rows of CSV count the
+    header as row 1. Raises UserError, with file and row, for what cannot be read.
 
     >>> list(records(pd.DataFrame({"text": ["one"], "label": ["a"]})))
     [('DataFrame', 1, {'text': 'one', 'label': 'a'})]
     """
     if isinstance(source, str | Path):
-        path = Path(source).expanduser()
+        path = laid_out(Path(source).expanduser())
         return _folder(path) if path.is_dir() else _file(path)
     if isinstance(source, pd.DataFrame):
         return _frame("DataFrame", source, 1)
@@ -63,7 +64,7 @@ def _file(path: Path) -> Iterator[Record]:
     elif kind:
         yield from ((where, row, value) for row, value in read_rows(path))
     else:
-        raise UserError(f"{path}: unknown kind of file; expected a name that ends in {', '.join(FORMS)}")
+        raise UserError(f"{path}: unknown kind of file; expected a name that ends in {', '.join(FORMS)}, .zip")
 
 
 def _folder(path: Path) -> Iterator[Record]:
@@ -77,7 +78,7 @@ def _folder(path: Path) -> Iterator[Record]:
         if form(file) == ".txt":
             yield str(file), 1, {"text": "".join(line for _, line in lines(file))}
         else:
-            yield from _file(file)
+            yield from records(file)
 
 
 def saved_by_datasets(folder: Path) -> bool:

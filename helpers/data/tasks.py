@@ -10,8 +10,9 @@ import pandas as pd
 
 from helpers.data import download, sample, toy
 from helpers.data.apart import set_apart
+from helpers.data.archive import laid_out
 from helpers.data.corpus import Corpus
-from helpers.data.raw import FORMS, form, stem
+from helpers.data.raw import form, stem
 from helpers.data.records import (
     GROUP_COLUMN,
     TEXT_COLUMNS,
@@ -130,6 +131,7 @@ def load_task(
             splits, source = toy.task_frames(spec.name), "generated"
         else:
             place, source = _task_place(spec, data_dir)
+            place = laid_out(place)
             splits, where = task_splits(spec, place), str(place)
             extra = find(place, "unlabeled")
     frames, notes = {}, []
@@ -221,7 +223,7 @@ def _splits_of(task) -> dict:
 
 def rows_of(path: str | Path):
     """What to read a file or folder of your own by: the training split of a folder that has one, else itself."""
-    path = Path(path).expanduser()
+    path = laid_out(Path(path).expanduser())
     if path.is_dir() and saved_by_datasets(path):
         saved = load_saved(path)
         return _splits_of(saved)["train"] if isinstance(saved, Mapping) else saved
@@ -243,7 +245,7 @@ def task_splits(spec: TaskSpec, place: Path) -> dict[str, object]:
     found = splits_in(place)
     if spec.evaluation and (place.parent / spec.evaluation).is_dir():
         found = splits_in(place.parent / spec.evaluation) | found
-    single = [path for path in place.iterdir() if form(path) in FORMS and stem(path) != "unlabeled"]
+    single = [path for path in place.iterdir() if form(path) and stem(path) != "unlabeled"]
     if spec.kind == "user" and not found and len(single) == 1:
         return {"train": single[0]}
     for split in SPLITS:

@@ -161,7 +161,8 @@ def _outcome(by_recipe: dict[str, Cells], gains: dict, words: dict, least: float
 # What is said ---------------------------------------------------------------------------------------------
 
 
-def _said(found: Comparison) -> str:
+def said_gain(found: Comparison) -> str:
+    """'+1.2 [-0.3, +2.7]', or the effect alone where its interval says nothing."""
     if not _told(found):
         return f"{found.effect:+z.1f} (of {found.n} draws, too few for an interval)"
     return f"{found.effect:+z.1f} [{found.low:+z.1f}, {found.high:+z.1f}]"
@@ -178,7 +179,7 @@ def _largest(gains: dict) -> str:
 
 def _so(words: dict, outcome: str, method: str, gains: dict, least: float) -> tuple[str, str]:
     if outcome == "words":
-        gaps = [f"{RECIPES[recipe]}: {_said(found)} points above {method_title(best)}, the best model"
+        gaps = [f"{RECIPES[recipe]}: {said_gain(found)} points above {method_title(best)}, the best model"
                 for recipe, (best, found) in words.items()]  # fmt: skip
         why = (f"TF-IDF on the same labels lies above every model here ({'; '.join(gaps)}). First find a base that "
                "reads this text better than counting does.")  # fmt: skip
@@ -192,7 +193,9 @@ def _so(words: dict, outcome: str, method: str, gains: dict, least: float) -> tu
             else " More draws or more test rows would narrow it; so would a longer adaptation, which is another trial."
         )  # fmt: skip
     else:
-        told = [f"{_said(found)} points {RECIPES[recipe]}" for (recipe, name), found in gains.items() if name == method]
+        told = [
+            f"{said_gain(found)} points {RECIPES[recipe]}" for (recipe, name), found in gains.items() if name == method
+        ]
         why = f"{method_title(method)} against the base: {'; '.join(told)}."
         others = {name for _, name in gains if _price(name) > _price(method)}
         if others:
@@ -204,9 +207,9 @@ def _buys(gains: dict) -> tuple[str, str]:
     (recipe, best), top = max(gains.items(), key=lambda item: item[1].effect)
     parts = []
     for name in dict.fromkeys(recipe for recipe, _ in gains):
-        told = [f"{method_title(method)} {_said(found)}" for (one, method), found in gains.items() if one == name]
+        told = [f"{method_title(method)} {said_gain(found)}" for (one, method), found in gains.items() if one == name]
         parts.append(f"{RECIPES[name]}: {', '.join(told)}")
-    return (f"at best {_said(top)} points ({method_title(best)}, {RECIPES[recipe]})",
+    return (f"at best {said_gain(top)} points ({method_title(best)}, {RECIPES[recipe]})",
             f"Change of F1 from the base, points with 95 % intervals. {'; '.join(parts)}.")  # fmt: skip
 
 
@@ -215,7 +218,9 @@ def _words(found: dict) -> tuple[str, str] | None:
         return None
     above = all(one.low > 0 for _, one in found.values())
     below = any(one.high < 0 for _, one in found.values())
-    parts = [f"{_said(one)} beside {method_title(best)} ({RECIPES[recipe]})" for recipe, (best, one) in found.items()]
+    parts = [
+        f"{said_gain(one)} beside {method_title(best)} ({RECIPES[recipe]})" for recipe, (best, one) in found.items()
+    ]
     return ("yes, better than any model here" if above else "no" if below else "about as well",
             f"TF-IDF with a linear classifier on the whole texts, same labels: {'; '.join(parts)}.")  # fmt: skip
 

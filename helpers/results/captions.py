@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 
 from helpers.methods import BASELINES, method_title, selector_title
-from helpers.results.calibration import PREDICTORS
 from helpers.results.overlap_claims import paper_shares, shared_with_pt
 from helpers.results.sentences import advice, counted, foretold, leaks, losses_at_home, tally
 
@@ -186,7 +185,7 @@ def _map(points: pd.DataFrame) -> str:
 RULES = (
     ({"claim", "scope", "verdict"}, _verdicts),
     ({"held", "against", "exact"}, leaks),
-    ({"task", "method", "gain", "low", "high", *PREDICTORS}, foretold),
+    ({"recipe", "predictor", "pairs", "called", "right"}, foretold),
     ({"task", "question", "answer"}, advice),
     ({"a", "b", "definition", "mean"}, _overlap),
     ({"model", "sample", "mean"}, _losses),

@@ -85,11 +85,15 @@ def load_records(folder, files: Iterable[Path] | None = None) -> pd.DataFrame:
     """
     folder = Path(folder)
     files = sorted(folder.rglob("seed-*.json")) if files is None else list(files)
-    rows = [_row(read_record(path), path.relative_to(folder.parent)) for path in files]
-    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    frame = as_table((read_record(path), path.relative_to(folder.parent)) for path in files)
     frame["method_order"] = frame["method"].map(methods.method_order)
     frame = frame.sort_values(["task", "method_order", "method", "recipe", "seed"], ignore_index=True)
     return frame.drop(columns="method_order")
+
+
+def as_table(records: Iterable[tuple[Mapping, Path]]) -> pd.DataFrame:
+    """A row of COLUMNS for each checked record and its path, in their order; see `load_records`."""
+    return pd.DataFrame([_row(record, path) for record, path in records], columns=list(COLUMNS))
 
 
 def check_record(record: Mapping, where: str) -> None:

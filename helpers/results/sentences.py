@@ -4,7 +4,7 @@ import pandas as pd
 
 from helpers.methods import method_title
 from helpers.results.advice import RECIPES
-from helpers.results.calibration import PREDICTORS, hit_rates
+from helpers.results.calibration import PREDICTORS
 from helpers.results.verdicts import MEASURES, VERDICT_TITLES
 
 
@@ -39,14 +39,19 @@ def tally(claims: pd.DataFrame) -> str:
     return text
 
 
-def foretold(pairs: pd.DataFrame) -> str:
-    """How often each cheaper look foretold what fine-tuning found, from `results.calibration`."""
-    parts = [
-        f"the {PREDICTORS[row.predictor]}: right sign in {row.right_sign:.0%} of {row.pairs} pairs, "
-        f"off by {row.error:.1f} points where foretelling nothing is off by {row.error_of_zero:.1f}"
-        for row in hit_rates(pairs).itertuples()
-    ]
-    return f"How far a cheaper look foretold fine-tuning's gain: {'; '.join(parts)}." if parts else ""
+def foretold(hit_rates: pd.DataFrame) -> str:
+    """How often each cheaper look foretold the gain that was found, from `results.hit_rates`."""
+    said = []
+    for recipe, rates in hit_rates.groupby("recipe", sort=False):
+        parts = [
+            f"the {PREDICTORS[row.predictor]}: "
+            + (f"sign right in {row.right:.0%} of the {row.called} it called, " if row.called else "no sign called, ")
+            + f"off by {row.error:.1f} points over {row.pairs} pairs where foretelling nothing is off by "
+            f"{row.error_of_zero:.1f}"
+            for row in rates.itertuples()
+        ]
+        said.append(f"How far a cheaper look foretold the gain, {RECIPES[recipe]}: {'; '.join(parts)}.")
+    return " ".join(said)
 
 
 def leaks(audit: pd.DataFrame) -> str:

@@ -102,6 +102,26 @@ def run(
         raise typer.Exit(1)
 
 
+@app.command()
+def trial(
+    preset: Annotated[str, typer.Option(help="Of the run as planned in full.")] = "demo",
+    parameter: Annotated[
+        list[str] | None, typer.Option("-p", metavar="NAME=VALUE", help="A parameter of that run; may be given often.")
+    ] = None,
+    sequences: Annotated[
+        int, typer.Option(min=0, help="Read by the trial; 0: a fourth of those planned, 12,800 at most.")
+    ] = 0,
+    labels: Annotated[int, typer.Option(min=1, help="Labelled rows a read-out.")] = 100,
+    draws: Annotated[int, typer.Option(min=20, max=1000, help="Draws of them.")] = 40,
+) -> None:
+    """What the planned adaptation would buy, told in minutes by a small one that repeats its text as often."""
+    from helpers.study.trials import trial as tried
+
+    table = tried(preset, sequences=sequences, labels=labels, draws=draws, **pairs(parameter or []))
+    shown = table[["task", "question", "said"]]
+    print_table(shown.columns, shown.itertuples(index=False))
+
+
 def pairs(texts: list[str]) -> dict[str, str]:
     """'NAME=VALUE' texts as a mapping. Raises UserError for one without a name."""
     found = {}

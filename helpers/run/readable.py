@@ -7,7 +7,8 @@ import pandas as pd
 
 from helpers.errors import UserError
 from helpers.methods import method_title
-from helpers.results.advice import QUESTIONS
+from helpers.results.advice import QUESTIONS, RECIPES
+from helpers.results.calibration import PREDICTORS
 from helpers.results.render import beside_paper, header, score
 
 _SCORES = {"task", "recipe", "method", "mean", "sd", "paper_mean", "paper_sd", "paper_grade"}
@@ -48,7 +49,8 @@ def arranged(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
     """The table as the paper prints it where the paper has one like it, any other without file names.
 
     Score tables stand method by method beside the paper's, matrices with the paper's number in brackets,
-    of the claims only the overall ones, of the audit a row a split, advice with its evidence below.
+    of the claims only the overall ones, of the audit a row a split, advice with its evidence below, hit rates
+    with the pairs called wrong below.
     path: for the message.
     Raises UserError for a table of a known kind with rows that do not belong together.
     """
@@ -78,9 +80,20 @@ def _arranged(frame: pd.DataFrame) -> pd.DataFrame:
     if {"task", "question", "answer", "evidence"} <= names:
         asked = frame["question"].map(lambda name: QUESTIONS.get(name, name))
         return frame.assign(question=asked).rename(columns={"evidence": "why"})
+    if {"recipe", "predictor", "called", "wrong"} <= names:
+        named = frame.assign(recipe=frame["recipe"].map(RECIPES), predictor=frame["predictor"].map(PREDICTORS))
+        return named.assign(why=frame["wrong"].fillna("").map(_wrong)).drop(columns="wrong")
+    if {"recipe", "labels", "gain", *PREDICTORS} <= names:
+        kept = ["task", "method", "recipe", "labels", "gain", "low", "high", *PREDICTORS]
+        named = {"recipe": frame["recipe"].map(RECIPES), "method": frame["method"].map(method_title)}
+        return frame.assign(**named)[kept].dropna(axis="columns", how="all")
     if names >= _SCORES:
         return beside_paper(frame) if "steps" not in names else _cost(frame)
     return frame.drop(columns=["records", "preset"], errors="ignore").dropna(axis="columns", how="all")
+
+
+def _wrong(cells: str) -> str:
+    return f"Called wrong: {cells}" if cells else ""
 
 
 def _matrix(frame: pd.DataFrame, row: str, column: str, digits: int) -> pd.DataFrame:

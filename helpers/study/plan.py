@@ -186,15 +186,22 @@ class Plan:
         raise ValueError(f"text {text!r} of a method: helpers.study.plan knows no such text")
 
     @functools.cache  # noqa: B019
-    def dapt(self, domain: str, parent: Step | None = None, shuffle: bool = False, seed: int = 0) -> Step:
-        """DAPT on a domain, or on its words in random order. Paper: section 3.1."""
+    def dapt(
+        self, domain: str, parent: Step | None = None, shuffle: bool = False, seed: int = 0,
+        size: tuple[int, int, int] | None = None,
+    ) -> Step:  # fmt: skip
+        """DAPT on a domain, or on its words in random order. Paper: section 3.1.
+
+        size: updates, sequences an update and documents of a trial; None: as configured, a document a sequence.
+        """
         from helpers.pretrain import DAPT
 
         c = self.config
-        recipe = dataclasses.replace(DAPT, steps=c.dapt_steps, batch_size=c.dapt_batch,
-                                     learning_rate=c.dapt_learning_rate, max_length=c.max_length)  # fmt: skip
-        about = f"{c.dapt_steps:,} updates of {c.dapt_batch:,} sequences, peak learning rate {c.dapt_learning_rate:g}"
-        more = {"documents": c.dapt_steps * c.dapt_batch} | ({"shuffle": True} if shuffle else {})
+        steps, batch, documents = size or (c.dapt_steps, c.dapt_batch, c.dapt_steps * c.dapt_batch)
+        recipe = dataclasses.replace(DAPT, steps=steps, batch_size=batch, learning_rate=c.dapt_learning_rate,
+                                     max_length=c.max_length)  # fmt: skip
+        about = f"{steps:,} updates of {batch:,} sequences, peak learning rate {c.dapt_learning_rate:g}"
+        more = {"documents": documents} | ({"shuffle": True} if shuffle else {})
         name = "shuffled DAPT" if shuffle else "DAPT"
         return self._adapted(name, recipe.as_dict(), self.domain(domain), parent or self.head, seed=seed, about=about,
                              **more)  # fmt: skip

@@ -4,12 +4,14 @@ Every function takes a Study first and returns a table or plain arrays.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from helpers.config import Config, make_config
 from helpers.methods import BASELINES
+from helpers.results.records import as_table
 from helpers.study.makers import TEXTS
 from helpers.study.plan import GENERIC, NothingToCompare
 from helpers.study.study import Study
@@ -98,13 +100,20 @@ def label_curve(study: Study, methods: Sequence[str], tasks: Sequence[str] | Non
 
     Returns task, method, labels (training rows used), seed, score (percent); baselines beside the models.
     """
-    rows = []
-    pairs = study.possible(methods, tasks)
+    records = curve_records(study, methods, tasks).rename(columns={"labels": "names", "train_size": "labels"})
+    return records[["task", "method", "labels", "seed", "score"]]
+
+
+def curve_records(study: Study, methods: Sequence[str], tasks: Sequence[str] | None = None) -> pd.DataFrame:
+    """The frozen read-outs behind `label_curve` as `helpers.results.load_records` gives records; none is written."""
+    pairs, found = study.possible(methods, tasks), []
     for budget in study.config.label_budgets:
         for (method, task), made in study.scored_read_outs(pairs, budget, study.config.seeds).items():
-            rows += [{"task": task, "method": method, "labels": one["sizes"]["train"], "seed": one["seed"],
-                      "score": 100 * one["test"][one["metric"]]} for one, _ in made]  # fmt: skip
-    return pd.DataFrame(rows).drop_duplicates(["task", "method", "labels", "seed"], ignore_index=True)
+            known = {"task": task, "domain": study.plan.domain_of(task), "method": method, "recipe": "frozen",
+                     "preset": study.config.preset, "base_model": Path(study.config.base_model).name,
+                     "test_groups": study.task(task).groups()}  # fmt: skip
+            found += [(one | known, Path()) for one, _ in made]
+    return as_table(found).drop_duplicates(["task", "method", "train_size", "seed"], ignore_index=True)
 
 
 def task_losses(study: Study, methods: Sequence[str], tasks: Sequence[str] | None = None) -> pd.DataFrame:

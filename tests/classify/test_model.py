@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.classify import fine_tune, load_classifier, new_classifier, predict, save_classifier
+from helpers.classify import new_classifier
 from helpers.classify.batches import Layout, batches_for_scoring, cheapest_rows, training_order
 from helpers.classify.model import score_windows
 from helpers.encoder.packing import tokenize
@@ -70,37 +70,9 @@ def test_every_epoch_holds_every_example_once_in_new_order():
     assert not np.array_equal(np.concatenate(first), np.concatenate(second))
 
 
-def test_saved_classifier_predicts_the_same_and_transformers_reads_it(task, tiny_model, quick, tmp_path):
-    from transformers import AutoModelForSequenceClassification
-
-    result = fine_tune(tiny_model, task, quick, keep_model=True)
-    folder = save_classifier(result.model, tmp_path / "moods")
-    table = predict(folder, task.test["text"])
-    assert list(table["label"]) == [task.labels[number] for number in result.test_predictions]
-    assert table["probability"].between(1 / 3, 1).all()
-
-    theirs = AutoModelForSequenceClassification.from_pretrained(folder).eval()
-    text = task.test["text"].iloc[0]
-    logits = theirs(**result.model.tokenizer(text, return_tensors="pt")).logits[0].detach()
-    assert theirs.config.id2label[int(logits.argmax())] == table["label"].iloc[0]
-    assert float(logits.softmax(0).max()) == pytest.approx(table["probability"].iloc[0], abs=1e-4)
-    save_classifier(load_classifier(folder), folder)
-    assert predict(folder, text)["label"].iloc[0] == table["label"].iloc[0]
-    assert [path.name for path in tmp_path.iterdir()] == ["moods"]
-
-
-def test_what_is_no_model_is_refused(task, tiny_model, tmp_path):
+def test_what_is_no_model_is_refused(task, tmp_path):
     with pytest.raises(UserError, match="not readable"):
         new_classifier(tmp_path / "nothing", task.labels)
-    with pytest.raises(UserError, match="no classifier here"):
-        predict(tiny_model, ["a text"])
-    with pytest.raises(UserError, match="texts, item 2: text is empty"):
-        predict(new_classifier(tiny_model, task.labels), ["fine", ""])
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.txt").write_text("keep me")
-    with pytest.raises(UserError, match="holds no classifier"):
-        save_classifier(new_classifier(tiny_model, task.labels), tmp_path / "mine")
-    assert (tmp_path / "mine" / "thesis.txt").read_text() == "keep me"
 
 
 def test_a_rewritten_checkpoint_is_read_again(task, tiny_model, tmp_path):

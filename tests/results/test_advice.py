@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from helpers.methods import METHODS, split_selection
-from helpers.results import advise, calibration, hit_rates
+from helpers.results import advise
 from helpers.results.advice import OUTCOMES, QUESTIONS, outcome_of
 from helpers.results.label_worth import COLUMNS
 
@@ -86,23 +86,3 @@ def test_every_adaptation_to_own_text_has_an_outcome():
     assert split_selection("dsir_5_tapt") and _kind("dsir_5_tapt") == "borrow" and _kind("random_5_tapt") == ""
     own = {name for name, method in METHODS.items() if set(method.texts) & {"domain", "task", "unlabeled"}}
     assert all(_kind(name) in OUTCOMES for name in own)
-
-
-def test_a_task_is_foretold_from_the_others_only(study):
-    tasks = ("chemprot", "citation_intent", "ag", "imdb")
-    records = study({(task, method): {"base": 0.5, "tapt": 0.6, "dapt": 0.5 + 0.1 * i}[method]
-                     for i, task in enumerate(tasks) for method in ("base", "tapt", "dapt")}, seeds=4)  # fmt: skip
-    found = calibration(records).set_index(["task", "method"])
-    for task in tasks:
-        others = [found.loc[(name, "dapt"), "gain"] for name in tasks if name != task]
-        assert found.loc[(task, "dapt"), "others"] == pytest.approx(np.mean(others))
-    # a line that goes through every pair of the others foretells the one left out
-    losses = pd.DataFrame([
-        (task, method, 5.0 - (found.loc[(task, method), "gain"] - 1) / 10 if method != "base" else 5.0)
-        for task in tasks for method in ("base", "tapt", "dapt")
-    ], columns=["task", "method", "loss"])  # fmt: skip
-    told = calibration(records, losses)
-    assert told["loss"].tolist() == pytest.approx(told["gain"].tolist())
-    rates = hit_rates(told).set_index("predictor")
-    assert rates.loc["loss", "right_sign"] == 1 and rates.loc["loss", "error"] == pytest.approx(0, abs=1e-9)
-    assert "frozen" not in rates.index

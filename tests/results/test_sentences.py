@@ -32,15 +32,6 @@ def test_the_summary_opens_with_what_to_do():
     assert sentences.summary({"advice": advice}) == ["a, b: do not adapt; c: this run cannot tell."]
 
 
-def test_what_cheaper_looks_foretold_is_said_beside_foretelling_nothing():
-    pairs = pd.DataFrame({"task": ["a", "b"], "method": "dapt", "gain": [2.0, -1.0], "low": 1.0, "high": 3.0,
-                          "frozen": [1.0, 1.0], "others": np.nan, "loss": np.nan})  # fmt: skip
-    assert caption(pairs) == (
-        "How far a cheaper look foretold fine-tuning's gain: the frozen read-out of the same model: right sign in 50% "
-        "of 2 pairs, off by 1.5 points where foretelling nothing is off by 1.5."
-    )
-
-
 @pytest.mark.parametrize(
     ("frame", "said"),
     [

@@ -29,7 +29,18 @@ def test_help_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert "heavy: set()" in done.stdout
-    for command in ("run", "data", "presets", "report", "status", "compare", "strip", "store", "--install-completion"):
+    for command in (
+        "run",
+        "trial",
+        "data",
+        "presets",
+        "report",
+        "status",
+        "compare",
+        "strip",
+        "store",
+        "--install-completion",
+    ):
         assert command in done.stdout
     assert "Exit status: 0 done, 1 a notebook failed, 2 bad input" in done.stdout
 
@@ -47,6 +58,7 @@ def test_help_loads_nothing_heavy():
         (["run", "-p", "SELECTORS=vampir"], "'vampir' is none of"),
         (["run", "--data-dir", "/"], "DATA_DIR='/': no tasks/ and no domains/ in it"),
         (["run", "-p", "PRESET=paper"], "parameter PRESET: the preset is chosen by --preset"),
+        (["trial", "-p", "SELECTORS=vampir"], "'vampir' is none of"),
         (["strip", "no_such_file.ipynb"], "no_such_file.ipynb"),
     ],
 )
