@@ -132,9 +132,15 @@ def compute(root: Path, run: Path, workers: int, output: str) -> None:
     study.log = lambda line: None
     study.overlap()
     study.audit()
-    study.fine_tune(["base", "tfidf", "dapt", "dapt_tapt"])
-    study.fine_tune(["vampire_2_tapt", "random_2_tapt"], ["chemprot"])
-    study.losses()
+    scores = [study.fine_tune(["base", "tfidf", "dapt", "dapt_tapt"])]
+    scores.append(study.fine_tune(["vampire_2_tapt", "random_2_tapt"], ["chemprot"]))
+    study.save_table("scores", pd.concat(scores)[["task", "method", "seed", "score"]])
+    study.save_table("losses", study.losses())
+
+
+def tables(run: Path) -> dict[str, bytes]:
+    """The tables of the run whose results lie in its folder `out`."""
+    return {file.name: file.read_bytes() for file in (run / "out" / "tables").glob("*.csv")}
 
 
 def contents(run: Path) -> dict[str, object]:
