@@ -16,6 +16,22 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path.name != "test_smoke_study.py")
 
 
+COUNTS = pytest.StashKey[dict]()
+
+
+@pytest.fixture(scope="session")
+def counts(pytestconfig):
+    """What the chaos tests try -> [how often it went well, how often it was tried]; the last lines that are printed."""
+    tried = ("resumed runs equal", "damages noticed", "inputs refused or read rightly")
+    return pytestconfig.stash.setdefault(COUNTS, {name: [0, 0] for name in tried})
+
+
+def pytest_unconfigure(config):
+    for name, (good, tried) in config.stash.get(COUNTS, {}).items():
+        if tried:
+            print(f"{good} of {tried} {name}")
+
+
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory, monkeypatch):
     """An empty cache folder for this test and the processes it starts; no data root."""

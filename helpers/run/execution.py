@@ -120,7 +120,7 @@ class Step:
                 if time_limit and passed > 60 * time_limit:
                     _end(process)
                     return None
-                progress.tick(f"{self.name} {duration(passed)}: {last_line(self.log)}")
+                progress.tick(": ".join(filter(None, [f"{self.name} {duration(passed)}", last_line(self.log)])))
 
     def _why(self, status: int | None, result: Path, time_limit: float) -> tuple[str, int | None]:
         log = short(self.log)

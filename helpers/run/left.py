@@ -68,7 +68,6 @@ def _plan(file: Path) -> tuple[float, list[tuple[Path, float]]] | None:
 
 def main(run: Path) -> None:
     """Reckon what the run in this folder has still to make, and leave it there for `Left`."""
-    began = time.time()
     die_with_parent()
     from helpers.run.description import NAME, read_run
     from helpers.study import Study
@@ -79,7 +78,7 @@ def main(run: Path) -> None:
     folders = {study.store.folder(step.kind, step.key): seconds for step, seconds in seconds_to_make(study).items()}
     if (run / FILE).parent.is_dir():  # the run may have ended
         steps = [[str(folder), seconds] for folder, seconds in folders.items()]
-        files.write_json(run / FILE, {"began": began, "steps": steps})
+        files.write_json(run / FILE, {"began": time.time(), "steps": steps})
 
 
 if __name__ == "__main__":

@@ -88,6 +88,7 @@ def run_notebooks(
                     outcomes.append(step.execute(progress, time_limit))
             _tell(progress, outcomes)
         progress.close()
+        left.close()  # it writes there
         shutil.rmtree(run / ".scratch", ignore_errors=True)
         if any(outcome.status == "done" for outcome in outcomes):
             _renew_report(run, progress)

@@ -49,7 +49,7 @@ def _lacking(config: Config, megabytes: float) -> str:
 def _there(place: Path) -> Path:
     """The place, or the folder it will be made in."""
     place = place.absolute()
-    return next(one for one in (place, *place.parents) if one.exists())
+    return next(one for one in (place, *place.parents) if os.path.exists(one))
 
 
 def _most(config: Config) -> float:
@@ -69,5 +69,8 @@ def _base(name: str) -> tuple[float, int]:
     if name != "mini" and not os.path.isdir(os.path.expanduser(name)):
         return ROBERTA_BASE
     folder, files = base_files(name)
-    known = read_json(folder / "config.json")
-    return sum(file.stat().st_size for file in files) / 1e6, int(known.get("hidden_size") or ROBERTA_BASE[1])
+    try:
+        width = int(read_json(folder / "config.json")["hidden_size"])
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):  # loading says what is wrong with it
+        width = ROBERTA_BASE[1]
+    return sum(file.stat().st_size for file in files) / 1e6, width

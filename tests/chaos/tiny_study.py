@@ -31,6 +31,7 @@ WORDS = {
 TASKS = {"chemprot": "biomed", "sciie": "cs"}
 # What says when, how long or how much memory: the one thing in which equal runs differ.
 TIMES = ("seconds", "created", "tokens_per_second", "peak_memory_mb", "grown_memory_mb")
+PATIENCE = 1800  # seconds, against hanging for ever
 WRITES = ("os.rename", "os.mkdir", "os.remove", "shutil.rmtree")
 
 
@@ -81,7 +82,7 @@ def start(root: Path, run: Path, **more):
 
 def end(process) -> None:
     """Wait for a study that nothing disturbs; none is left behind where it does not end."""
-    process.join(180)
+    process.join(PATIENCE)
     status = process.exitcode
     process.kill()
     process.join()
@@ -132,9 +133,15 @@ def compute(root: Path, run: Path, workers: int, output: str) -> None:
     study.log = lambda line: None
     study.overlap()
     study.audit()
-    study.fine_tune(["base", "tfidf", "dapt", "dapt_tapt"])
-    study.fine_tune(["vampire_2_tapt", "random_2_tapt"], ["chemprot"])
-    study.losses()
+    scores = [study.fine_tune(["base", "tfidf", "dapt", "dapt_tapt"])]
+    scores.append(study.fine_tune(["vampire_2_tapt", "random_2_tapt"], ["chemprot"]))
+    study.save_table("scores", pd.concat(scores)[["task", "method", "seed", "score"]])
+    study.save_table("losses", study.losses())
+
+
+def tables(run: Path) -> dict[str, bytes]:
+    """The tables of the run whose results lie in its folder `out`."""
+    return {file.name: file.read_bytes() for file in (run / "out" / "tables").glob("*.csv")}
 
 
 def contents(run: Path) -> dict[str, object]:

@@ -189,7 +189,7 @@ def test_labels_lose_spaces_and_those_that_differ_by_case_alone_are_named(tmp_pa
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.jsonl", gzip.compress(b'{"text": "x"}'), "gzip-compressed; name it a.jsonl.gz"),
+        ("a.jsonl", gzip.compress(b'{"text": "x"}', mtime=0), "gzip-compressed; name it a.jsonl.gz"),
         ("a.csv", b"PK\x03\x04rest", "a zip archive"),
         ("a.jsonl", b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
         ("a.jsonl", b"<!DOCTYPE html><p>404", "a web page"),

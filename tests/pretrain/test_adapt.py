@@ -206,7 +206,7 @@ processes.leave()
 
 
 @pytest.mark.chaos
-def test_two_processes_of_which_one_is_killed_resume_to_the_weights_of_two_undisturbed(tiny, texts, tmp_path):
+def test_two_processes_of_which_one_is_killed_resume_to_the_weights_of_two_undisturbed(tiny, texts, tmp_path, counts):
     (tmp_path / "shared.py").write_text(SHARED)
     (tmp_path / "texts.json").write_text(json.dumps(texts[:60]))
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "DSP_PRECISION": "fp32"}
@@ -220,7 +220,10 @@ def test_two_processes_of_which_one_is_killed_resume_to_the_weights_of_two_undis
     assert together("cut", "kill").returncode != 0 and not (tmp_path / "cut" / "model.safetensors").exists()
     again = together("cut")
     assert again.returncode == 0 and re.search("resumed at update [123]", again.stdout)
-    assert same(weights(tmp_path / "whole"), weights(tmp_path / "cut"))
+    equal = same(weights(tmp_path / "whole"), weights(tmp_path / "cut"))
+    counts["resumed runs equal"][0] += equal
+    counts["resumed runs equal"][1] += 1
+    assert equal
 
 
 @pytest.mark.skipif(not can_compile(), reason="torch.compile needs a C++ compiler")

@@ -61,6 +61,14 @@ def test_a_disk_without_room_is_refused_in_one_line_and_a_store_that_has_it_all_
         check_disk(study.config)
 
 
+@pytest.mark.parametrize("known", ["", "[]", "{}", '{"hidden_size": "x"}', '{"hidden_size": null}', "[" * 100_000])
+def test_a_base_that_cannot_be_read_is_left_to_its_loading(open_study, base, free, known):
+    config = open_study().config
+    (base / "config.json").write_text(known)
+    free["/"] = 10**6
+    check_disk(config.model_copy(update={"output_dir": "x" * 5000}))
+
+
 def test_a_base_still_on_the_hub_is_not_fetched_for_it(open_study, free, monkeypatch):
     monkeypatch.setattr(disk, "base_files", lambda name: pytest.fail("fetched"))
     config = open_study().config.model_copy(update={"base_model": "roberta-base"})
