@@ -98,7 +98,7 @@ def model(
 ) -> None:  # fmt: skip
     """Adaptation: masked-LM training of the parent (or the base) on texts; the folder becomes an ordinary checkpoint.
 
-    documents: of a domain, as many; 0 all. most_tokens: TAPT makes fewer passes where it would read more than that.
+    documents: as many of the domain or task; 0 all. most_tokens: TAPT makes fewer passes where it would read more.
     """
     from helpers.pretrain import Recipe, adapt
     from helpers.select import join_with_task
@@ -108,7 +108,7 @@ def model(
         source: Iterable[str] = Thinned(Lines(texts / TRAIN), documents)
         chosen = Recipe(**recipe)
     else:
-        source = list(Lines(texts / TEXTS))
+        source = list(Thinned(Lines(texts / TEXTS), documents))
         if selected:
             source = join_with_task(list(Lines(selected / TEXTS)), source)
         chosen = tapt_recipe_within(recipe, source, start, most_tokens)
