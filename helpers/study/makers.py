@@ -99,7 +99,7 @@ def model(
 ) -> None:  # fmt: skip
     """Adaptation: masked-LM training of the parent (or the base) on texts; the folder becomes an ordinary checkpoint.
 
-    documents: of a domain, as many; 0 all. most_tokens: TAPT makes fewer passes where it would read more than that.
+    documents: as many of the domain or task; 0 all. most_tokens: TAPT makes fewer passes where it would read more.
     processes: under torchrun where there are several. As the device and the threads, they say where the same updates
     of the same sequences are computed: no part of the key, so that a cluster finds what a laptop made, but of the
     summary, since they change how sums are rounded and dropout is drawn.
@@ -112,7 +112,7 @@ def model(
         source: Iterable[str] = Thinned(Lines(texts / TRAIN), documents)
         chosen = Recipe(**recipe)
     else:
-        source = list(Lines(texts / TEXTS))
+        source = list(Thinned(Lines(texts / TEXTS), documents))
         if selected:
             source = join_with_task(list(Lines(selected / TEXTS)), source)
         chosen = tapt_recipe_within(recipe, source, start, most_tokens)

@@ -208,18 +208,24 @@ class Plan:
 
     @functools.cache  # noqa: B019
     def tapt(
-        self, task: str, parent: Step | None = None, split: str = "train", selected: Step | None = None, seed: int = 0
-    ) -> Step:
-        """TAPT on the task's text, joined with what was selected, in DAPT's tokens at most. Paper: section 4.1."""
+        self, task: str, parent: Step | None = None, split: str = "train", selected: Step | None = None, seed: int = 0,
+        size: tuple[int, int, int] | None = None,
+    ) -> Step:  # fmt: skip
+        """TAPT on the task's text, joined with what was selected, in DAPT's tokens at most. Paper: section 4.1.
+
+        size: texts, passes and sequences an update of a trial; None: as configured, all texts.
+        """
         c = self.config
-        recipe = {"name": "tapt", "epochs": c.tapt_epochs, "batch_size": c.tapt_batch,
+        documents, passes, batch = size or (0, c.tapt_epochs, c.tapt_batch)
+        recipe = {"name": "tapt", "epochs": passes, "batch_size": batch,
                   "learning_rate": c.tapt_learning_rate, "max_length": c.max_length}  # fmt: skip
         name = ("DAPT+" if parent else "") + ("Curated-TAPT" if split == "unlabeled" else "TAPT")
         if selected:
             name = f"{selected.settings['selector']}-{selected.settings['k']}-TAPT"
         return self._adapted(
             name, recipe, self.task_text(task, split), parent or self.head, selected, seed,
-            about=f"at most {c.tapt_epochs:,} passes", most_tokens=c.dapt_steps * c.dapt_batch * c.max_length,
+            about=f"at most {passes:,} passes", most_tokens=c.dapt_steps * c.dapt_batch * c.max_length,
+            **({"documents": documents} if documents else {}),
         )  # fmt: skip
 
     def _adapted(

@@ -19,7 +19,7 @@ from helpers.progress import duration
 from helpers.results.advice import OUTCOMES, said_gain
 from helpers.results.loss_claims import paired
 from helpers.results.stats import Comparison, holm, paired_combined, t_comparison
-from helpers.study.makers import META
+from helpers.study.makers import META, tapt_recipe_within
 from helpers.study.opening import open_config
 from helpers.study.outlook import TOKENS_A_WORD
 from helpers.study.plan import Plan
@@ -42,10 +42,11 @@ def trial(
     below which a gain is not worth while. Only dev rows are scored. Models are kept in the store.
 
     Returns COLUMNS, a row a task and question: 'gain' of the trial's DAPT over the base, 'half' that of half of it,
-    'doubling' what the second half added, 'planned' the gain if each further doubling adds as much, 'tapt' (points of
-    F1, TAPT as planned, nan where that is longer than the trial), 'fall' of the masked-LM loss on dev text (nats a
-    token), all with 95 % intervals; 'passes' over the text, 'speed' (tokens a second), 'hours' of the planned DAPT on
-    this machine, 'labels' (points for twice as many), and 'so', the advice in a sentence. `said` has each in words.
+    'doubling' what the second half added, 'planned' the gain if each further doubling adds as much, 'tapt' that of TAPT
+    on all of the task's text or, where that takes more than twice the trial, on a part of it as often (all points of
+    F1), 'fall' of the masked-LM loss on dev text (nats a token), all with 95 % intervals; 'passes' over the text,
+    'speed' (tokens a second), 'hours' of the planned DAPT on this machine, 'labels' (points for twice as many), and
+    'so', the advice in a sentence. `said` has each in words.
     Raises UserError where a trial that repeats its text as often would read fewer than ten documents.
 
     >>> small = dict(TASKS="toy_cs", MAX_TRAIN=30, MAX_DEV=20, MAX_LENGTH=16, TAPT_EPOCHS=1, OUTPUT_DIR=str(tmp))
@@ -93,9 +94,9 @@ def _rows(study: Study, name: str, sequences: int, labels: int, draws: int, leas
     study.prepare_domains([domain])
     half, whole = sizes(config, read_json(study.folder(plan.domain(domain)) / META)["train"]["documents"], sequences)
     models = {"base": None, "half": plan.dapt(domain, size=half), "dapt": plan.dapt(domain, size=whole)}
-    read, tapt = whole[0] * whole[1], _tapt_sequences(plan, name)
-    if tapt <= 2 * read:
-        models["tapt"] = plan.tapt(name)
+    read, texts = whole[0] * whole[1], study.task_texts(name)
+    some, passes, batch = _tapt_size(plan, name, texts, read)
+    models["tapt"] = plan.tapt(name) if some == len(texts) else plan.tapt(name, size=(some, passes, batch))
     losses = {key: plan.losses(model, plan.task_text(name, "dev")) for key, model in models.items()}
     for step in losses.values():
         study.make([step])  # one after the other, since the seconds of its model are told
@@ -119,16 +120,17 @@ def _rows(study: Study, name: str, sequences: int, labels: int, draws: int, leas
         ("doubling", slope, f"{said_gain(slope)} points more by the second half"),
         ("planned", at_plan, f"{said_gain(at_plan)} points over the base by the planned {planned:,} sequences, if each "
          "doubling adds as much"),
-        ("tapt", gains.get("tapt", np.nan), f"{said_gain(gains['tapt'])} points over the base: TAPT as planned"
-         if "tapt" in gains else f"TAPT reads about {tapt:,.0f} sequences, more than a trial; not tried"),
+        ("tapt", gains["tapt"], f"{said_gain(gains['tapt'])} points over the base: TAPT, {passes} passes as planned, "
+         f"over {some:,} of {len(texts):,} texts"),
         ("fall", fall, f"{fall.effect:.2f} [{fall.low:.2f}, {fall.high:.2f}] nats a token, masked-LM loss on dev text"),
         ("passes", summary["epochs"], f"{summary['epochs']:.2f} passes over {whole[2]:,} documents, as planned"),
         ("speed", speed, f"{speed:,.0f} tokens a second on this machine"),
         ("hours", hours, f"{duration(3600 * hours)} for the planned DAPT at that rate"),
         ("labels", twice, f"{said_gain(twice)} points by twice as many labels, no adaptation"),
     ]  # fmt: skip
-    sentence = advice({key: gains[key] for key in ("tapt", "dapt") if key in gains}, slope, at_plan, twice,
-                      duration(3600 * hours), least)  # fmt: skip
+    sentence = advice(
+        {key: gains[key] for key in ("tapt", "dapt")}, slope, at_plan, twice, duration(3600 * hours), least
+    )
     told = [(question, *_numbers(value), said) for question, value, said in rows]
     return [*told, ("so", np.nan, np.nan, np.nan, sentence)]
 
@@ -137,12 +139,20 @@ def _numbers(value) -> tuple[float, float, float]:
     return (value.effect, value.low, value.high) if isinstance(value, Comparison) else (value, np.nan, np.nan)
 
 
-def _tapt_sequences(plan: Plan, name: str) -> float:
-    """About how many sequences TAPT as planned reads."""
-    config = plan.config
-    words = np.array([len(text.split()) for text in plan.task(name).train["text"]])
-    windows = np.ceil(TOKENS_A_WORD * words / (config.max_length - 2)).clip(1).sum()
-    return float(min(config.tapt_epochs * windows, config.dapt_steps * config.dapt_batch))
+def _tapt_size(plan: Plan, name: str, texts: list[str], sequences: int) -> tuple[int, int, int]:
+    """Texts of a trial's TAPT, how often each is read, as in TAPT as planned, and sequences an update.
+
+    All of them where that is at most twice `sequences`, about; else as many as are read in those.
+    """
+    planned, length = plan.tapt(name).settings, plan.config.max_length
+    recipe = tapt_recipe_within(planned["recipe"], texts, plan.base["base_path"], planned["most_tokens"])
+    windows = [math.ceil(TOKENS_A_WORD * len(text.split()) / (length - 2)) for text in texts]
+    wanted = recipe.epochs * sum(max(1, count) for count in windows)
+    if wanted <= 2 * sequences:
+        return len(texts), recipe.epochs, recipe.batch_size
+    # a large batch would be filled up by further passes
+    batch = min(recipe.batch_size, max(LEAST_BATCH, sequences // UPDATES))
+    return max(1, round(len(texts) * sequences / wanted)), recipe.epochs, batch
 
 
 def _read_out(study: Study, name: str, folders: Mapping, labels: int, draws: int):
@@ -189,7 +199,7 @@ def advice(
 ) -> str:  # fmt: skip
     """One sentence: adapt or not, with the numbers it rests on.
 
-    gains: 'dapt' of the trial and, where tried, 'tapt'. planned: foretold of the planned DAPT. twice: of twice the
+    gains: 'dapt' of the trial and, if tried, 'tapt'. planned: foretold of the planned DAPT. twice: of twice the
     labels. time: of the planned DAPT, in words. TAPT is named where it surely helps (Holm over the gains) and the
     planned DAPT is not surely foretold to beat it; DAPT where the trial or what it foretells surely helps; none where
     every interval ends below `least` points.

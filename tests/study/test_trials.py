@@ -106,11 +106,19 @@ def test_numbers_fit_each_other(tried):
     assert ((intervals["low"] < intervals["value"]) & (intervals["value"] < intervals["high"])).all()
 
 
-def test_a_tapt_longer_than_the_trial_is_left_out_and_said(tried, monkeypatch):
-    _, study, _ = tried
+def test_tapt_is_tried_whole_or_on_a_part_of_its_text_as_often(tried):
+    table, study, _ = tried
+    texts = study.task_texts("toy_cs")
+    assert trials._tapt_size(study.plan, "toy_cs", texts, SEQUENCES) == (len(texts), 2, 32)
+    assert f"2 passes as planned, over {len(texts)} of {len(texts)} texts" in table.loc["tapt", "said"]
+    # 50 passes over 64 texts of a window are 3,200 sequences; 640 of them are a fifth
     long = Study.open("smoke", OUTPUT_DIR=str(study.output), **PLANNED | {"TAPT_EPOCHS": 50})
-    assert trials._tapt_sequences(long.plan, "toy_cs") == 50 * 64 > 2 * SEQUENCES
-    assert trials._tapt_sequences(study.plan, "toy_cs") == 2 * 64  # two passes over 64 texts of a window
+    some, passes, batch = trials._tapt_size(long.plan, "toy_cs", texts, SEQUENCES)
+    assert (some, passes, batch) == (round(len(texts) / 5), 50, 8)
+    quick = study.plan.tapt("toy_cs", size=(some, 7, batch))
+    summary = read_json(study.folder(quick) / "summary.json")
+    assert summary["documents"] == some and summary["epochs"] == pytest.approx(7, rel=0.1)  # of whole updates
+    assert quick.key != study.plan.tapt("toy_cs").key and "documents" not in study.plan.tapt("toy_cs").settings
 
 
 def found(effect, error=0.3):
