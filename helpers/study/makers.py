@@ -135,7 +135,7 @@ def tapt_recipe_within(given: dict, texts: list[str], model: str, most_tokens: i
 
     recipe = dataclasses.replace(tapt_recipe(len(texts)), **{name: value for name, value in given.items() if value})
     first = texts[:500]
-    ids = AutoTokenizer.from_pretrained(model)(first, add_special_tokens=False)["input_ids"]
+    ids = AutoTokenizer.from_pretrained(model)(first, add_special_tokens=False, verbose=False)["input_ids"]
     tokens_a_word = sum(map(len, ids)) / max(1, sum(len(text.split()) for text in first))
     tokens = tokens_a_word * sum(len(text.split()) for text in texts) + 2 * len(texts)
     return dataclasses.replace(recipe, epochs=max(1, min(recipe.epochs, int(most_tokens / max(tokens, 1)))))
