@@ -29,7 +29,7 @@ test: $(READY)
 	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 chaos: $(READY)
-	CHAOS_KILLS=$${CHAOS_KILLS:-200} $(BIN)/python -m pytest -m chaos $(ARGS)
+	CHAOS_KILLS=$${CHAOS_KILLS:-200} $(BIN)/python -m pytest -m "chaos or inputs" $(ARGS)
 
 bench: $(READY)
 	@mkdir -p outputs/bench

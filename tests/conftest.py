@@ -28,7 +28,7 @@ def counts(pytestconfig):
 
 def pytest_unconfigure(config):
     for name, (good, tried) in config.stash.get(COUNTS, {}).items():
-        if tried:
+        if tried and not hasattr(config, "workerinput"):  # a process of make test has no terminal
             print(f"{good} of {tried} {name}")
 
 

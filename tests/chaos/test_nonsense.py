@@ -14,6 +14,7 @@ from helpers.run import cli
 from helpers.run.description import read_run
 from tests.chaos.tiny_study import make_root
 
+pytestmark = pytest.mark.inputs
 ROWS = [{"text": f"row {n} of a text, with some words", "label": "ab"[n % 2]} for n in range(24)]
 GOOD = "".join(json.dumps(row) + "\n" for row in ROWS).encode()
 WRONG = [
