@@ -42,7 +42,7 @@ class Left:
             self.process.wait()
 
     def seconds(self) -> float | None:
-        """Seconds left, None while they are not reckoned."""
+        """Seconds left of what is to make; None while they are not reckoned, and where nothing is to make any more."""
         if self.plan is None and (plan := _plan(self.file)):
             self.plan = plan
         if self.plan is None:
@@ -55,7 +55,7 @@ class Left:
             share = 1.0 if folder in self.made else share_in(folder.with_name(f".{folder.name}.share"))
             done, whole = done + share * reckoned, whole + reckoned
         pace = (time.time() - began + TRUST) / (done + TRUST)
-        return pace * (whole - done)
+        return pace * (whole - done) or None
 
 
 def _plan(file: Path) -> tuple[float, list[tuple[Path, float]]] | None:

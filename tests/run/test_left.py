@@ -44,6 +44,11 @@ def test_what_is_not_reckoned_yet_is_not_told(tmp_path, text):
     assert left.Left(tmp_path).seconds() is None
 
 
+def test_where_nothing_is_to_make_no_time_is_told(tmp_path):
+    files.write_json(tmp_path / left.FILE, {"began": 1000.0, "steps": []})
+    assert left.Left(tmp_path).seconds() is None
+
+
 def test_the_plan_of_a_run_is_reckoned_from_its_description(tmp_path, monkeypatch):
     monkeypatch.setattr("helpers.compute.matrix_rate", lambda: 1e9)
     monkeypatch.setattr(left, "die_with_parent", lambda: None)
