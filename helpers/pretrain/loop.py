@@ -166,6 +166,7 @@ def _finished(output: Path, facts: dict, log) -> Adapted | None:
         return None
     shutil.rmtree(output / "tokens", ignore_errors=True)
     checkpoint.check_same(found, facts, output)
+    _clear(output)  # killed while it did, a training leaves a part of this
     log(f"{output}: this training ended here before; nothing to do")
     return Adapted(output, history, found["summary"])
 
@@ -181,6 +182,11 @@ def _save_model(net, tokenizer, output: Path, history, facts: dict) -> None:
         with aside(output / file.name) as new:
             os.replace(file, new)
     write_json(output / FACTS, {**facts, "weights": checksum(output / WEIGHTS), "versions": compute.versions()})
+    _clear(output)
+
+
+def _clear(output: Path) -> None:
+    """Remove what a finished training needs no more."""
     for leftover in ("saving", "checkpoint", "head", "tokens"):
         shutil.rmtree(output / leftover, ignore_errors=True)
 

@@ -150,6 +150,11 @@ def test_a_resumed_run_ends_with_the_same_weights_bit_for_bit(tiny, texts, tmp_p
     adapt(tiny, texts, RECIPE, tmp_path / "cut", log=lines.append)
     assert "resumed at update" in lines[0]
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "cut"))
+    for left in ("saving", "checkpoint", "head"):  # killed while it cleared up
+        (tmp_path / "cut" / left).mkdir()
+        (tmp_path / "cut" / left / "000000002.safetensors").write_bytes(b"left")
+    adapt(tiny, texts, RECIPE, tmp_path / "cut", log=lines.append)
+    assert "nothing to do" in lines[-1] and not [path for path in (tmp_path / "cut").iterdir() if path.is_dir()]
 
 
 def test_each_update_is_reported(tiny, texts, tmp_path):
