@@ -251,9 +251,11 @@ def test_a_notebook_run_again_computes_nothing_anew(folder, cache):
 def test_two_notebooks_are_walked_through_in_jupyterlab(folder, cache, tmp_path):
     for name in ("01_overlap", "02_dapt"):
         notebook = (project_root() / "notebooks" / f"{name}.ipynb").read_text("utf-8")
-        changed = notebook.replace('PRESET = \\"demo\\"', 'PRESET = \\"smoke\\"')
-        changed = changed.replace("OUTPUT_DIR = None", f"OUTPUT_DIR = '{tmp_path / 'again'}'")
-        (tmp_path / f"{name}.ipynb").write_text(changed, "utf-8")
+        for was, now in (('PRESET: str = \\"demo\\"', 'PRESET: str = \\"smoke\\"'),
+                         ("OUTPUT_DIR: str = None", f"OUTPUT_DIR: str = '{tmp_path / 'again'}'")):  # fmt: skip
+            assert notebook.count(was) == 1
+            notebook = notebook.replace(was, now)
+        (tmp_path / f"{name}.ipynb").write_text(notebook, "utf-8")
     environment = os.environ | {"PYTHONPATH": str(project_root()), "DSP_CACHE": str(cache)}
     del environment["MPLBACKEND"]  # kernels draw into the notebook
     with lab.running(tmp_path, environment) as address:
