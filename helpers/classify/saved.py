@@ -96,10 +96,10 @@ def load_classifier(folder: str | Path) -> Classifier:
     card = read_json(folder / _FILE)
     config = AutoConfig.from_pretrained(folder)
     encoder = AutoModel.from_config(config, **without_pooler(config))
-    model = Classifier(encoder, AutoTokenizer.from_pretrained(folder), **card)
+    model = Classifier(encoder, AutoTokenizer.from_pretrained(folder), **card, packs=False)  # tried below
     saved = load_file(folder / "model.safetensors")
     model.load_state_dict({key: saved[_saved_name(key, model)] for key in model.state_dict()})
-    model.packs = packs_windows(model.encoder)  # small random weights would hide what neighbours do
+    model.packs = packs_windows(model.encoder)  # by its own weights: small random ones would hide what neighbours do
     return model.eval()
 
 
