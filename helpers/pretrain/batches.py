@@ -1,5 +1,6 @@
 """What every update of masked-LM training reads: which windows, how masked, in which rows."""
 
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -45,7 +46,10 @@ class Update:
             self.input_ids, self.position_ids, self.segments, np.pad(reading.cells, extra, "edge"), reading.asked,
             np.pad(reading.places, extra, "edge"), np.pad(self.targets, extra, constant_values=IGNORED),
         )  # fmt: skip
-        return [torch.from_numpy(array).to(device, non_blocking=True) for array in arrays]
+        tensors = map(torch.from_numpy, arrays)
+        if torch.device(device).type == "cuda":  # a copy out of ordinary memory would wait until the GPU has nothing to do
+            tensors = (tensor.pin_memory() for tensor in tensors)
+        return [tensor.to(device, non_blocking=True) for tensor in tensors]
 
     def split(self, rows: int, share: int = 0, shares: int = 1) -> Iterator["Update"]:
         """The update in equal pieces of at most `rows` rows: those of process `share` of `shares`, as many for each."""
@@ -104,12 +108,11 @@ def mask_rows(
     """
     chosen_windows, epoch = np.asarray(chosen_windows), np.asarray(epoch)
     # of these windows alone: all lengths of ten million windows took 50 ms an update
-    lengths = windows.starts[chosen_windows + 1] - windows.starts[chosen_windows]
-    picked = Windows(
-        np.concatenate([windows[w] for w in chosen_windows]),
-        np.concatenate([[0], np.cumsum(lengths)]),
-        chosen_windows,
-    )
+    first = windows.starts[chosen_windows]
+    lengths = windows.starts[chosen_windows + 1] - first
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    cells = np.repeat(first - starts[:-1], lengths) + np.arange(starts[-1])
+    picked = Windows(windows.tokens[cells], starts, chosen_windows)
     if vocabulary.packs:
         plan, length = pack(lengths, recipe.max_length), recipe.max_length
     else:
@@ -135,27 +138,35 @@ def mask_rows(
     return update, chosen_windows[shown[chosen]]
 
 
-def updates(windows: Windows, recipe: Recipe, vocabulary: Vocabulary, seed: int, first: int = 0) -> Iterator[Update]:
+def updates(
+    windows: Windows, recipe: Recipe, vocabulary: Vocabulary, seed: int, first: int = 0, ahead: int = 0
+) -> Iterator[Update]:
     """Updates `first`, first + 1, … of a run: every window once an epoch, in an order drawn for that epoch.
 
-    A run of E epochs ends with its last window, so the last update may be smaller.
+    A run of E epochs ends with its last window, so the last update may be smaller. ahead: updates made by threads
+    while the caller is at work on one.
     """
     n = len(windows)
     steps = recipe.updates(n)
     last_window = steps * recipe.batch_size if recipe.steps is not None else max(1, int(n * recipe.epochs))
     orders: dict[int, Future] = {}
+    waiting: deque[Future] = deque()
     # The order of ten million windows takes most of a second: it is drawn while the epoch before is trained on.
-    with ThreadPoolExecutor(1) as ahead:
+    with ThreadPoolExecutor(1) as drawing, ThreadPoolExecutor(max(1, ahead)) as masking:
         for step in range(first, steps):
             stream = np.arange(step * recipe.batch_size, min((step + 1) * recipe.batch_size, last_window))
             epochs, places = stream // n, stream % n
             # a batch larger than the text spans several epochs
             wanted = range(epochs[0], min(epochs[-1] + 1, (last_window - 1) // n) + 1)
             orders = {
-                epoch: orders[epoch] if epoch in orders else ahead.submit(_order, n, seed, epoch) for epoch in wanted
+                epoch: orders[epoch] if epoch in orders else drawing.submit(_order, n, seed, epoch) for epoch in wanted
             }
-            chosen = np.array([orders[epoch].result()[place] for epoch, place in zip(epochs, places, strict=True)])
-            yield mask_rows(windows, chosen, epochs, recipe, vocabulary, seed)[0]
+            chosen = np.concatenate([orders[epoch].result()[places[epochs == epoch]] for epoch in np.unique(epochs)])
+            waiting.append(masking.submit(mask_rows, windows, chosen, epochs, recipe, vocabulary, seed))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()[0]
+        while waiting:
+            yield waiting.popleft().result()[0]
 
 
 def _order(n: int, seed: int, epoch: int) -> np.ndarray:

@@ -108,7 +108,7 @@ def _adapt(model, texts, recipe, output, seed, general_texts, checkpoint_seconds
     )
     vocabulary = Vocabulary.of(tokenizer, position_offset(net), packs)
     began = saved = told = time.perf_counter()
-    for step, update in enumerate(updates(windows, recipe, vocabulary, seed, first), start=first):
+    for step, update in enumerate(updates(windows, recipe, vocabulary, seed, first, run.ahead), start=first):
         run.update(step, update)
         now = time.perf_counter()
         run.seconds += now - began  # masking and packing included

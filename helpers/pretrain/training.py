@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from helpers.pretrain import checkpoint
 from helpers.pretrain.batches import Update
 from helpers.pretrain.recipe import Recipe
 
+PIECE = 2048, 65_536  # tokens computed at once: few keep a core's cache warm; a GPU wants as many as fit
 SHAPE = 64  # masked tokens of a piece are filled up to a multiple of this
 # Multiplications of a run worth compiling for: about five minutes of two cores. Compiling mini's step took 13 seconds,
 # 35 the first time on a machine, and saved a quarter of each update with dropout, a twentieth without.
@@ -32,8 +34,7 @@ class Training:
         self.parameters = {name: p for name, p in net.named_parameters() if p.requires_grad}
         self.optimizer = adamw(net, recipe)
         self.precision = compute.precision(self.device)
-        # 2,048 tokens keep a core's cache warm; a GPU wants as many as fit
-        self.rows = max(1, (2048 if self.device.type == "cpu" else 65_536) // recipe.max_length)
+        self.rows = max(1, PIECE[self.device.type != "cpu"] // recipe.max_length)
         # 6 multiplications a weight and token for forward and backward
         planned = (
             6.0 * sum(p.numel() for p in self.parameters.values() if p.ndim > 1) * steps * recipe.batch_size * width
@@ -41,6 +42,9 @@ class Training:
         self.masked_loss = MaskedLoss(net, packs)
         self._take_path(can_compile() and planned > COMPILE_ABOVE if compile is None else compile)
         self.history, self.tokens, self.targets, self.seconds, self.recent = [], 0, 0, 0.0, []
+        # A GPU must never wait: updates are masked ahead, and a loss is read when the next one has been handed to it.
+        self.ahead, self.behind = (0, 0) if self.device.type == "cpu" else (2, 1)
+        self.unread = deque()
 
     def _take_path(self, compiled: bool) -> None:
         self.compiled = compiled
@@ -65,13 +69,22 @@ class Training:
             settings["lr"] = self.recipe.learning_rate_at(step, self.steps)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        value = self.group.add(loss).item()
-        if not value < float("inf"):
-            raise UserError(f"{self.recipe.name}: the loss became {value} at update {step}; try a lower learning rate")
         self.tokens += update.tokens
         self.targets += len(update.targets)
-        self.recent.append(value)
         self.epoch = update.epoch
+        self.unread.append((step, self.group.add(loss)))
+        self._read_losses(self.behind)
+
+    def _read_losses(self, behind: int = 0) -> None:
+        """Take the losses of all updates but the last `behind`; UserError for one that is no finite number."""
+        while len(self.unread) > behind:
+            step, loss = self.unread.popleft()
+            value = loss.item()
+            if not value < float("inf"):
+                raise UserError(
+                    f"{self.recipe.name}: the loss became {value} at update {step}; try a lower learning rate"
+                )
+            self.recent.append(value)
 
     def _backward(self, piece: Update, total: int) -> torch.Tensor:
         inputs = piece.tensors(self.device, SHAPE)
@@ -85,6 +98,7 @@ class Training:
 
     def record(self, step: int) -> None:
         """Add a row to the history: the mean loss since the row before."""
+        self._read_losses()
         self.history.append({
             "step": step + 1, "epoch": self.epoch, "tokens": self.tokens,
             "loss": sum(self.recent) / len(self.recent),
@@ -94,6 +108,7 @@ class Training:
 
     def progress(self, step: int) -> str:
         """One line: where the run is, how fast, and how long it will take."""
+        self._read_losses()
         losses = self.recent or [self.history[-1]["loss"]]
         left = self.seconds / (step + 1) * (self.steps - step - 1)
         return (
@@ -116,6 +131,7 @@ class Training:
 
     def save(self, folder: Path, step: int, facts: dict) -> None:
         """Write a checkpoint before update `step`. facts: what makes it this training and no other."""
+        self._read_losses()
         # no waiting for each other: processes' clocks differ, and all of them hold the same state
         if self.group.rank == 0:
             kept = {name: getattr(self, name) for name in PROGRESS}
