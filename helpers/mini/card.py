@@ -78,20 +78,21 @@ def card(stages: list[dict]) -> str:
         "# mini", "",
         f"A RoBERTa of {LAYERS} layers, {WIDTH} wide, {HEADS} heads, with a byte-level BPE of {VOCABULARY:,} tokens, "
         "for machines without a model hub. Trained by this repository's own code; no weights of others are in it.", "",
-        "Text: general English: public-domain books, newswire, broadcast transcripts, the Brown corpus, speeches and "
-        "Wikipedia paragraphs, and from stage 4 on textbooks, encyclopedic and web text, podcasts and stories. It is "
-        "disjoint from the `generic` and `news` samples. "
+        "Text: general English: public-domain books, newswire, broadcast transcripts, the Brown corpus, speeches, "
+        "Wikipedia, textbooks, encyclopedic and web text, podcasts and stories. It is disjoint from the `generic` and "
+        "`news` samples. "
         f"{last['documents']:,} documents, {last['corpus_tokens']:,} tokens; every 50th document is held out.", "",
-        f"Training: {tokens:,} tokens seen, {epochs:.1f} passes over the text, {minutes / 60:.0f} minutes of two CPU "
-        f"cores. Windows of at most {last['max_length']} tokens; positions beyond were never trained. Each stage "
-        "begins with the weights of the one before, a new optimiser, a warm-up, and ends at learning rate 0; the "
-        "starting weights of the first are described in `helpers/mini/train.py`.", "",
-        "| stage | updates x windows | tokens | passes | peak learning rate | masked | minutes | held-out loss |",
-        "|---|---|---|---|---|---|---|---|",
+        f"Training: {tokens:,} tokens seen, {epochs:.1f} passes over the text, {minutes / 60:.0f} minutes. Windows of "
+        f"at most {last['max_length']} tokens; positions beyond were never trained. Each stage begins with the weights "
+        "of the one before, a new optimiser, a warm-up, and ends at learning rate 0; the starting weights of the first "
+        "are described in `helpers/mini/train.py`.", "",
+        "| stage | updates x windows | of tokens | tokens | passes | peak learning rate | masked | minutes, on "
+        "| held-out loss |",
+        "|---|---|---|---|---|---|---|---|---|",
         *(
-            f"| {number} | {one['steps']:,} x {one['batch_size']} | {one['tokens']:,} | {one['epochs']:.2f} | "
-            f"{one['learning_rate']:g} | {one['mask_probability']:.0%} | {one['seconds'] / 60:.0f} | "
-            f"{_all(one)['loss']:.3f} |"
+            f"| {number} | {one['steps']:,} x {one['batch_size']} | {one['max_length']} | {one['tokens']:,} | "
+            f"{one['epochs']:.2f} | {one['learning_rate']:g} | {one['mask_probability']:.0%} | "
+            f"{one['seconds'] / 60:.1f}, {one['device']} | {_all(one)['loss']:.3f} |"
             for number, one in enumerate(stages, start=1)
         ), "",
         *(f"Stage {number}: {one['note']}\n" for number, one in enumerate(stages, start=1) if "note" in one),

@@ -1,10 +1,10 @@
 """Making `mini`, the small RoBERTa that comes with this package: `python -m helpers.mini.train --texts FILE`.
 
-A transformer started from small random numbers predicts word frequencies alone for its first millions of
-tokens, because attention must find out where its neighbours are before anything can be learnt from them.
-On two cores those millions are the whole budget. `initial_model` therefore writes what is known beforehand
-into the starting weights of an ordinary RobertaForMaskedLM: word vectors from the corpus's own
-co-occurrence counts, sinusoidal positions, and heads that look at given distances. Training changes all of it.
+A transformer started from small random numbers predicts word frequencies alone for its first many millions of
+tokens, because attention must find out where its neighbours are before anything can be learnt from them; at learning
+rates above 2e-3 it never left that. `initial_model` therefore writes what is known beforehand into the starting
+weights of an ordinary RobertaForMaskedLM: word vectors from the corpus's own co-occurrence counts, sinusoidal
+positions, and heads that look at given distances. Training changes all of it.
 """
 
 import functools
@@ -30,19 +30,19 @@ from helpers.files import read_json, write_json
 from helpers.mini.shape import HEADS, LAYERS, LONGEST, VOCABULARY, WIDTH
 from helpers.paths import MINI
 from helpers.pretrain import processes
-from helpers.pretrain.loop import adapt
+from helpers.pretrain.loop import FACTS, HISTORY, adapt
 from helpers.pretrain.loss import loss_interval, masked_lm_loss
 from helpers.pretrain.recipe import Recipe
 
 POSITION_WIDTH = 32  # dimensions that carry the position at the start; the others carry the word
 SCALE = 0.04  # size of an embedding's entries; the first LayerNorm brings them to 1
-SHARPNESS = 2.0  # queries and keys of a head that looks at a distance: 4x this in its logit, over sqrt(32)
+SHARPNESS = 2.4  # queries and keys of a head that looks at a distance: 32 times its square over 8 in the best logit
 # the distance each head of each layer looks at first; None leaves it random
-DISTANCES = ((-1, 1, -2, 2, -3, 3), (-1, 1, -2, 2, None, None), (-1, 1, None, None, None, None), (None,) * 6)
+DISTANCES = ((-1, 1, -2, 2), (-1, 1, -3, 3), (-1, 1, None, None), (None,) * 4)
 CO_OCCURRENCE = {1: 1.0, 2: 0.8, 3: 0.6, 4: 0.4, 5: 0.3}  # distance -> weight of a pair of tokens
 
 RECIPE = Recipe(
-    "mini", learning_rate=2e-3, batch_size=64, steps=18_000, mask_probability=0.25, max_length=128, dropout=0.0
+    "mini", learning_rate=2e-3, batch_size=160, steps=20_000, mask_probability=0.3, max_length=LONGEST, dropout=0.0
 )
 POSITIONS = LONGEST + 2  # RoBERTa counts positions from the padding id + 1
 HELDOUT_EVERY = 50  # every so many documents one is held out
@@ -140,9 +140,10 @@ def _initial_layer(layer, distances, waves: torch.Tensor) -> None:
         cosine, sine = torch.diag((waves * distance).cos()), torch.diag((waves * distance).sin())
         turn = torch.cat([torch.cat([cosine, sine], dim=1), torch.cat([-sine, cosine], dim=1)])
         rows = slice(head * size, (head + 1) * size)
-        attention.query.weight[rows], attention.key.weight[rows] = 0, 0
-        attention.query.weight[rows, words:][: 2 * half] = SHARPNESS * turn
-        attention.key.weight[rows, words:][: 2 * half] = SHARPNESS * torch.eye(2 * half)
+        # the head's other dimensions stay random: queries and keys that are both zero would never learn
+        for weight, places in ((attention.query.weight, turn), (attention.key.weight, torch.eye(2 * half))):
+            weight[rows][: 2 * half] = 0
+            weight[rows, words:][: 2 * half] = SHARPNESS * places
 
 
 def read_general_text(paths: Iterable[Path]) -> pd.DataFrame:
@@ -177,6 +178,7 @@ def main(
     learning_rate: Annotated[float, typer.Option(help="peak learning rate")] = RECIPE.learning_rate,
     max_length: Annotated[int, typer.Option(help="most tokens a window")] = RECIPE.max_length,
     mask_probability: Annotated[float, typer.Option(help="share of tokens masked")] = RECIPE.mask_probability,
+    batch_size: Annotated[int, typer.Option(help="windows an update")] = RECIPE.batch_size,
 ) -> None:
     """Train `mini` from text alone, or train it on as a further stage, resumable, and write its model card."""
     from helpers.mini import card
@@ -188,8 +190,9 @@ def main(
         _make_initial(start, train, initial)
     group.wait()
     recipe = replace(
-        RECIPE, steps=steps, learning_rate=learning_rate, max_length=max_length, mask_probability=mask_probability
-    )
+        RECIPE, steps=steps, learning_rate=learning_rate, max_length=max_length, mask_probability=mask_probability,
+        batch_size=batch_size,
+    )  # fmt: skip
     earlier = card.read_stages(initial)
     # a seed of its own for every stage, or it would meet the masks of the one before
     adapted = adapt(initial, train, recipe, work / "trained", seed=len(earlier),
@@ -199,7 +202,7 @@ def main(
         return
     output.mkdir(parents=True, exist_ok=True)
     for file in adapted.path.iterdir():
-        if file.is_file() and file.name != "adaptation.json":
+        if file.is_file() and file.name not in (FACTS, HISTORY):
             shutil.copy(file, output / file.name)
     _set_length(output, max_length)
     # the weights before in windows of the length that they were trained in

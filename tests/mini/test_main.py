@@ -1,7 +1,6 @@
 """The bundled model's own making, end to end on a small vocabulary: a first stage, a resumed call, a further stage."""
 
 import json
-from dataclasses import replace
 
 import pytest
 from safetensors.numpy import load_file
@@ -20,11 +19,10 @@ def made(tmp_path_factory):
     rows = [{"text": text, "src": "ab"[n % 100 == 0]} for n, text in enumerate(toy.domain_texts("biomed", 240))]
     texts.write_text("".join(json.dumps(row) + "\n" for row in rows))
     first = dict(texts=[texts], output=folder / "one", work=folder / "work", start="", steps=3, learning_rate=1e-3,
-                 max_length=32, mask_probability=0.25)  # fmt: skip
+                 max_length=32, mask_probability=0.25, batch_size=8)  # fmt: skip
     weights = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mini, "VOCABULARY", 320)
-        patch.setattr(mini, "RECIPE", replace(mini.RECIPE, batch_size=8))
         for call in (first, first, first | {"start": str(folder / "one"), "output": folder / "two",
                                             "work": folder / "more", "max_length": 48}):  # fmt: skip
             mini.main(**call)
