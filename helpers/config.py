@@ -133,9 +133,9 @@ PRESETS: dict[str, dict] = {
     # draws of them, for one draw says little. Fine-tuning was chosen by dev score of the unadapted base at 100 labels,
     # mean over the four tasks, draw 0: 54.8 with these, 52.0 at half the rate, 48.7 in half the epochs.
     "demo": dict(
-        tasks=SAMPLE_TASKS, base_model="mini", seeds=6, max_train=800, max_dev=400, labels=100, tested_weights="last",
+        tasks=SAMPLE_TASKS, base_model="mini", seeds=3, max_train=800, max_dev=400, labels=100, tested_weights="last",
         read_outs=40, label_budgets=(32, 100, 320, 0), max_test=1000, max_length=128, overlap_documents=2000,
-        heldout_documents=200, dapt_steps=400, dapt_batch=32, dapt_learning_rate=5e-4, tapt_epochs=6,
+        heldout_documents=200, dapt_steps=800, dapt_batch=32, dapt_learning_rate=1e-3, tapt_epochs=6,
         tapt_batch=32, tapt_learning_rate=5e-4, epochs=10, learning_rate=1e-3, warmup=0.1, batch_size=8, patience=10,
         selection_tasks=("rct_nlm",), selectors=("vampire", "random"), neighbours=(2, 8), pool_sentences=20_000,
         vampire_epochs=15,
