@@ -47,7 +47,8 @@ class Update:
             np.pad(reading.places, extra, "edge"), np.pad(self.targets, extra, constant_values=IGNORED),
         )  # fmt: skip
         tensors = map(torch.from_numpy, arrays)
-        if torch.device(device).type == "cuda":  # a copy out of ordinary memory would wait until the GPU has nothing to do
+        # out of ordinary memory a copy would wait until the GPU has nothing to do
+        if torch.device(device).type == "cuda":
             tensors = (tensor.pin_memory() for tensor in tensors)
         return [tensor.to(device, non_blocking=True) for tensor in tensors]
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.config import Config
+from helpers.data import drawn_rows
 from helpers.errors import UserError
 from helpers.files import read_json
 from helpers.paths import outputs_dir
@@ -45,15 +46,15 @@ def trial(
     'doubling' what the second half added, 'planned' the gain if each further doubling adds as much, 'tapt' that of TAPT
     on all of the task's text or, where that takes more than twice the trial, on a part of it as often (all points of
     F1), 'fall' of the masked-LM loss on dev text (nats a token), all with 95 % intervals; 'passes' over the text,
-    'speed' (tokens a second), 'hours' of the planned DAPT on this machine, 'labels' (points for twice as many), and
-    'so', the advice in a sentence. `said` has each in words.
+    'speed' (tokens a second), 'hours' of the planned DAPT on this machine, 'labels' (points for twice as many), 'words'
+    (points of TF-IDF over the base), and 'so', the advice in a sentence. `said` has each in words.
     Raises UserError where a trial that repeats its text as often would read fewer than ten documents.
 
     >>> small = dict(TASKS="toy_cs", MAX_TRAIN=30, MAX_DEV=20, MAX_LENGTH=16, TAPT_EPOCHS=1, OUTPUT_DIR=str(tmp))
     >>> found = trial("smoke", sequences=64, draws=20, **small)
     Held-out text: 1 to make...
     >>> found["question"].tolist()
-    ['gain', 'half', 'doubling', 'planned', 'tapt', 'fall', 'passes', 'speed', 'hours', 'labels', 'so']
+    ['gain', 'half', 'doubling', 'planned', 'tapt', 'fall', 'passes', 'speed', 'hours', 'labels', 'words', 'so']
     """
     if draws < LEAST_DRAWS:
         raise UserError(f"trial: {draws} draws are too few for an interval; give {LEAST_DRAWS} or more")
@@ -71,7 +72,7 @@ def sizes(config: Config, documents: int, sequences: int = 0) -> tuple[tuple[int
 
     >>> from helpers.config import make_config
     >>> sizes(make_config("demo"), documents=6400)
-    ((50, 32, 800), (100, 32, 1600))
+    ((100, 32, 800), (200, 32, 1600))
     """
     planned = config.dapt_steps * config.dapt_batch
     wanted = min(sequences or min(planned // PART, MOST), planned)
@@ -105,9 +106,9 @@ def _rows(study: Study, name: str, sequences: int, labels: int, draws: int, leas
     hours = summary["seconds"] * planned / read / 3600
 
     folders = {key: study.folder(model) if model else plan.base["base_path"] for key, model in models.items()}
-    few, compare = _read_out(study, name, folders, labels, draws)
+    few, best, compare = _read_out(study, name, folders, labels, draws)
     gains = {key: compare(key, "base") for key in models if key != "base"}
-    slope, twice = compare("dapt", "half"), compare("twice", "base")
+    slope, twice, words = compare("dapt", "half"), compare("twice", "base"), compare("words", "base")
     at_plan = extrapolated(gains["dapt"], slope, math.log2(planned / read))
     drawn = f"macro-F1 on {len(study.task(name).dev):,} dev rows, {draws} draws of {few} labels, frozen read-out"
     drawn = drawn.replace("macro-F1", "micro-F1") if study.task(name).spec.metric == "micro_f1" else drawn
@@ -127,10 +128,12 @@ def _rows(study: Study, name: str, sequences: int, labels: int, draws: int, leas
         ("speed", speed, f"{speed:,.0f} tokens a second on this machine"),
         ("hours", hours, f"{duration(3600 * hours)} for the planned DAPT at that rate"),
         ("labels", twice, f"{said_gain(twice)} points by twice as many labels, no adaptation"),
+        ("words", words, f"{said_gain(words)} points over the base: TF-IDF of the whole texts on the same labels"),
     ]  # fmt: skip
     sentence = advice(
-        {key: gains[key] for key in ("tapt", "dapt")}, slope, at_plan, twice, duration(3600 * hours), least
-    )
+        {key: gains[key] for key in ("tapt", "dapt")}, slope, at_plan, twice, duration(3600 * hours),
+        words, compare("words", best), least,
+    )  # fmt: skip
     told = [(question, *_numbers(value), said) for question, value, said in rows]
     return [*told, ("so", np.nan, np.nan, np.nan, sentence)]
 
@@ -156,26 +159,32 @@ def _tapt_size(plan: Plan, name: str, texts: list[str], sequences: int) -> tuple
 
 
 def _read_out(study: Study, name: str, folders: Mapping, labels: int, draws: int):
-    """(labels a draw, a function that compares two models): read-outs of each folder, scored on dev rows alone.
+    """(labels a draw, the best model, a function that compares two): read-outs of folders, scored on dev rows alone.
 
-    'twice' is the base with twice the labels.
+    'twice' is the base with twice the labels, 'words' TF-IDF, its strength chosen on training rows that are not drawn.
     """
-    from helpers.classify import read_out, text_vectors
+    from helpers.classify import baseline, read_out, text_vectors
 
     task = study.task(name)
     task = replace(task, test=task.dev)  # what is scored; test rows are not looked at
     few, first = min(labels, len(task.train) // 2), study.config.first_seed
-    found, vectors = {}, {}
+    seeds = range(first, first + draws)
+    found, vectors, means = {}, {}, {}
 
     def read(key: str, rows: int) -> None:
-        made = [read_out(vectors, task, labels=rows, seed=seed) for seed in range(first, first + draws)]
+        made = [read_out(vectors, task, labels=rows, seed=seed) for seed in seeds]
         found[key] = np.array([one.test_predictions for one in made])
+        means[key] = np.mean([one.score for one in made])
 
     for key, folder in folders.items():
         vectors = text_vectors(task, str(folder), study.config.max_length)
         read(key, few)
         if key == "base":
             read("twice", 2 * few)
+    best = max(folders, key=means.get)
+    drawn = [drawn_rows(task.train["label"], few, seed) for seed in seeds]
+    apart = [replace(task, train=task.train.iloc[rows], dev=task.train.drop(task.train.index[rows])) for rows in drawn]
+    found["words"] = np.array([baseline(one).test_predictions for one in apart])
     number = {label: place for place, label in enumerate(task.labels)}
     gold = task.dev["label"].map(number).to_numpy()
 
@@ -184,7 +193,7 @@ def _read_out(study: Study, name: str, folders: Mapping, labels: int, draws: int
             gold, found[better], found[worse], len(task.labels), task.spec.metric, groups=task.groups()
         )
 
-    return few, compare
+    return few, best, compare
 
 
 def extrapolated(gain: Comparison, slope: Comparison, doublings: float) -> Comparison:
@@ -195,18 +204,21 @@ def extrapolated(gain: Comparison, slope: Comparison, doublings: float) -> Compa
 
 def advice(
     gains: Mapping[str, Comparison], slope: Comparison, planned: Comparison, twice: Comparison, time: str,
-    least: float = 1.0, alpha: float = 0.05,
+    words: Comparison, over_best: Comparison, least: float = 1.0, alpha: float = 0.05,
 ) -> str:  # fmt: skip
     """One sentence: adapt or not, with the numbers it rests on.
 
     gains: 'dapt' of the trial and, if tried, 'tapt'. planned: foretold of the planned DAPT. twice: of twice the
-    labels. time: of the planned DAPT, in words. TAPT is named where it surely helps (Holm over the gains) and the
-    planned DAPT is not surely foretold to beat it; DAPT where the trial or what it foretells surely helps; none where
-    every interval ends below `least` points.
+    labels. time: of the planned DAPT, in words. words, over_best: of TF-IDF over the base, and over the best model.
+    Counting words is named where TF-IDF is surely above the best model and the planned DAPT is not surely foretold to
+    beat it; TAPT where it surely helps (Holm over the gains) and the same holds; DAPT where the trial or what it
+    foretells surely helps; none where every interval ends below `least` points.
     """
     sure = dict(zip(gains, holm([found.p for found in gains.values()]) < alpha, strict=True))
     helps = [key for key, found in gains.items() if sure[key] and found.effect > 0]
-    if "tapt" in helps and not planned.low > gains["tapt"].effect:
+    if over_best.low > 0 and not planned.low > words.effect:
+        outcome = "words"
+    elif "tapt" in helps and not planned.low > gains["tapt"].effect:
         outcome = "tapt"
     elif "dapt" in helps or planned.low > 0:
         outcome = "dapt"
@@ -217,7 +229,7 @@ def advice(
     parts = [f"TAPT brings {said_gain(gains['tapt'])} points"] if "tapt" in gains else []
     parts += [f"the trial of DAPT {said_gain(gains['dapt'])}, {said_gain(slope)} of it by its second half",
               f"the planned DAPT, {time} here, may so bring {said_gain(planned)}",
-              f"twice the labels bring {said_gain(twice)}"]  # fmt: skip
+              f"twice the labels bring {said_gain(twice)}, TF-IDF on the same labels {said_gain(words)}"]  # fmt: skip
     best = max(found.high for found in (*gains.values(), planned))
     more = ", surely more than any of these: label first" if twice.low > best else ""
     title = OUTCOMES[outcome]

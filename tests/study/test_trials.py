@@ -67,8 +67,8 @@ def test_text_is_repeated_as_often_as_planned(tried):
 
 
 def test_a_plan_that_reads_each_document_less_than_once_is_tried_so():
-    config = make_config("demo")  # 12,800 sequences, a document each
-    assert [size[2] for size in sizes(config, 10**6)] == [1600, 3200]
+    config = make_config("demo")  # 25,600 sequences, a document each
+    assert [size[2] for size in sizes(config, 10**6)] == [3200, 6400]
 
 
 def test_too_few_documents_to_repeat_are_refused_with_the_way_out():
@@ -102,7 +102,7 @@ def test_numbers_fit_each_other(tried):
     summary, _ = trained(study, sizes(study.config, len(list(study.domain_texts("cs"))), SEQUENCES)[1])
     assert value["speed"] == pytest.approx(summary["tokens"] / summary["seconds"])
     assert value["hours"] * 3600 == pytest.approx(summary["seconds"] * 6)
-    intervals = table.loc[["gain", "half", "doubling", "planned", "tapt", "fall", "labels"]]
+    intervals = table.loc[["gain", "half", "doubling", "planned", "tapt", "fall", "labels", "words"]]
     assert ((intervals["low"] < intervals["value"]) & (intervals["value"] < intervals["high"])).all()
 
 
@@ -138,15 +138,27 @@ def found(effect, error=0.3):
 def test_the_sentence_follows_the_numbers(outcome, gains, slope, doublings):
     given = {key: found(value) for key, value in gains.items()}
     planned = extrapolated(given["dapt"], found(slope), doublings)
-    said = advice(given, found(slope), planned, found(1.0), "2h07m")
+    said = advice(given, found(slope), planned, found(1.0), "2h07m", found(-3.0), found(-4.0))
     assert said.lower().startswith(OUTCOMES[outcome].lower())
     assert "2h07m" in said and f"{gains['dapt']:+.1f} [" in said and "twice the labels bring +1.0 [" in said
     assert ("TAPT brings" in said) == ("tapt" in gains) and "label first" not in said
 
 
 def test_labels_that_surely_bring_more_come_first():
-    said = advice({"dapt": found(1.0)}, found(0.1), found(1.2), found(6.0), "3m05s")
+    said = advice({"dapt": found(1.0)}, found(0.1), found(1.2), found(6.0), "3m05s", found(-3.0), found(-4.0))
     assert said.endswith("surely more than any of these: label first.")
+
+
+@pytest.mark.parametrize("outcome, words, over_best, planned", [
+    ("words", 5.0, 4.0, 1.2),
+    ("dapt", 5.0, 0.3, 1.2),  # not surely above the best model
+    ("dapt", 5.0, 4.0, 8.0),  # the planned DAPT is foretold to be above it
+])  # fmt: skip
+def test_counting_words_is_named_where_it_surely_beats_every_model(outcome, words, over_best, planned):
+    given = dict(words=found(words), over_best=found(over_best))
+    said = advice({"dapt": found(1.0)}, found(0.1), found(planned), found(1.0), "3m05s", **given)
+    assert said.lower().startswith(OUTCOMES[outcome].lower())
+    assert "TF-IDF on the same labels +5.0 [" in said
 
 
 def test_what_is_foretold_is_less_sure_than_the_trial():
