@@ -16,7 +16,7 @@ from helpers.encoder.packing import Windows, position_offset, tokenize
 from helpers.errors import UserError
 from helpers.pretrain import Recipe, adapt, load_masked_lm, loss_interval, loss_matrix, masked_lm_loss
 from helpers.pretrain.batches import Vocabulary, full_sentences, mask_rows, updates
-from helpers.pretrain.training import can_compile
+from helpers.pretrain.training import Training, can_compile
 from helpers.progress import listening
 
 RECIPE = Recipe("test", learning_rate=1e-3, batch_size=16, steps=12, max_length=32)
@@ -43,6 +43,30 @@ def weights(folder):
 
 def same(a, b, tolerance=0.0):
     return all(torch.allclose(a[name], b[name], rtol=0, atol=tolerance) for name in a)
+
+
+def test_updates_made_ahead_are_those_made_when_asked(loaded):
+    _, windows, vocabulary = loaded
+    asked, ahead = (list(updates(windows, RECIPE, vocabulary, seed=3, first=2, ahead=many)) for many in (0, 3))
+    assert len(asked) == len(ahead) == RECIPE.steps - 2
+    for one, other in zip(asked, ahead, strict=True):
+        assert all(np.array_equal(a, b) for a, b in zip(vars(one).values(), vars(other).values(), strict=True))
+
+
+def test_losses_read_one_update_late_make_the_same_history(tiny, texts, tmp_path, monkeypatch):
+    """As on a GPU: the loss of an update is read when the next has been handed over."""
+    kept = adapt(tiny, texts, RECIPE, tmp_path / "kept", compile=False, log=lambda line: None)
+    begin = Training.__init__
+
+    def late(run, *args):
+        begin(run, *args)
+        run.ahead, run.behind = 2, 1
+
+    monkeypatch.setattr(Training, "__init__", late)
+    read_late = adapt(tiny, texts, RECIPE, tmp_path / "late", compile=False, log=lambda line: None)
+    columns = ["step", "tokens", "loss", "learning_rate"]
+    assert read_late.history[columns].equals(kept.history[columns])
+    assert same(weights(kept.path), weights(read_late.path))
 
 
 def test_packed_loss_equals_hugging_faces_own_on_the_same_masks(loaded):
