@@ -6,7 +6,7 @@ SELECTORS, and then a way to make it (`helpers.study`, `helpers.select.rivals`).
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from helpers.errors import UserError, nearest
@@ -198,6 +198,15 @@ def method_title(method: str, recipe: str = "paper") -> str:
 def selector_title(selector: str) -> str:
     """A selector as tables and figures show it, 'kNN' for 'vampire'."""
     return SELECTORS[selector].title if selector in SELECTORS else selector
+
+
+def read_out_methods(methods: Iterable[str]) -> list[str]:
+    """Those that a frozen read-out reads: models, and beside them TF-IDF on the same draws of labels.
+
+    >>> read_out_methods(["tfidf", "static", "base", "dapt"])
+    ['tfidf', 'base', 'dapt']
+    """
+    return [method for method in methods if method not in BASELINES or method == "tfidf"]
 
 
 def together(*experiments: Experiment) -> tuple[str, ...]:

@@ -10,11 +10,11 @@ import pandas as pd
 from helpers import compute
 from helpers.data.sources import SPLITS
 from helpers.errors import UserError
-from helpers.methods import BASELINES, CURVE, TABLE_3, TABLE_5, TABLE_6, TABLE_8, together
+from helpers.methods import CURVE, TABLE_3, TABLE_5, TABLE_6, TABLE_8, read_out_methods, together
 from helpers.paths import A_MODEL
 from helpers.study.steps import Step, missing
 from helpers.study.study import Study
-from helpers.study.views import selection_methods
+from helpers.study.views import curve_draws, selection_methods
 
 TRAINED, READ = 6, 2  # operations a weight and token: forward and backward, forward alone
 SHARE = 0.5  # of the machine's matrix rate that trainings reach, with starts, scores and Python
@@ -67,10 +67,14 @@ def _planned(study: Study) -> list[Step]:
     steps = study.planned(together(TABLE_3, TABLE_5, TABLE_6))
     steps += study.planned([*TABLE_8.methods, *selecting], config.selection_tasks)
     steps += [plan.overlap(), *map(plan.audit, plan.tasks)]
-    models = [name for name in together(TABLE_3, TABLE_5, TABLE_6) if name not in BASELINES]
+    models = read_out_methods(together(TABLE_3, TABLE_5, TABLE_6))
     read = [(models, study.tasks, study.read_out_labels, config.read_outs)]
     read += [(selecting, config.selection_tasks, study.read_out_labels, config.read_outs)]
-    read += [(CURVE.methods, study.tasks, budget, config.seeds) for budget in config.label_budgets]
+    read += [
+        ([method], study.tasks, budget, curve_draws(config, method, budget))
+        for budget in config.label_budgets
+        for method in CURVE.methods
+    ]
     for methods, tasks, labels, draws in read:
         pairs = study.possible(methods, tasks) if draws else []
         steps += [step for method, task in pairs for step in plan.read_outs(task, method, labels, draws)]

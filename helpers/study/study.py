@@ -12,7 +12,7 @@ from helpers.data import leaked_rows
 from helpers.errors import UserError
 from helpers.files import as_json, read_json, write_text
 from helpers.jobs import InProcess, JobsFailed, broken, executor
-from helpers.methods import BASELINES, METHODS, check, split_selection
+from helpers.methods import BASELINES, METHODS, check, read_out_methods, split_selection
 from helpers.results import load_records, record_path, write_record
 from helpers.results.cells import never_learnt
 from helpers.store import open_store
@@ -290,12 +290,12 @@ class Study:
     def read_out(self, methods: Sequence[str], tasks: Sequence[str] | None = None) -> pd.DataFrame:
         """Frozen read-outs of the methods, READ_OUTS draws of few labels each: records whose recipe is 'frozen'.
 
-        Each draw is of LABELS rows, where those are all of the smallest of LABEL_BUDGETS. Baselines are no read-out of
-        a model and are left out. Returns records as `fine_tune` does, none where READ_OUTS is 0. A second read-out
-        beside the paper's fine-tuning; see `helpers.classify.read_out`.
+        Each draw is of LABELS rows, where those are all of the smallest of LABEL_BUDGETS. TF-IDF is fitted to the same
+        draws; other baselines are left out. Returns records as `fine_tune` does, none where READ_OUTS is 0. A second
+        read-out beside the paper's fine-tuning; see `helpers.classify.read_out`.
         """
         config, paths = self.config, []
-        chosen = [method for method in methods if method not in BASELINES]
+        chosen = read_out_methods(methods)
         if config.read_outs and chosen:
             pairs = self.possible(chosen, tasks)
             for (method, task), made in self.scored_read_outs(pairs, self.read_out_labels, config.read_outs).items():

@@ -3,6 +3,7 @@
 Every function takes a Study first and returns a table or plain arrays.
 """
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -96,7 +97,7 @@ def selection_methods(study: Study) -> tuple[str, ...]:
 
 
 def label_curve(study: Study, methods: Sequence[str], tasks: Sequence[str] | None = None) -> pd.DataFrame:
-    """Scores of frozen read-outs against labelled rows, SEEDS draws of each of LABEL_BUDGETS.
+    """Scores of frozen read-outs against labelled rows, READ_OUTS draws of each of LABEL_BUDGETS (baselines: SEEDS).
 
     Returns task, method, labels (training rows used), seed, score (percent); baselines beside the models.
     """
@@ -104,11 +105,18 @@ def label_curve(study: Study, methods: Sequence[str], tasks: Sequence[str] | Non
     return records[["task", "method", "labels", "seed", "score"]]
 
 
+def curve_draws(config: Config, method: str, labels: int) -> int:
+    """Draws of a point of the label curve: READ_OUTS; SEEDS of a baseline, which is slow, and of all rows (0)."""
+    return config.seeds if method in BASELINES or not labels else max(config.read_outs, config.seeds)
+
+
 def curve_records(study: Study, methods: Sequence[str], tasks: Sequence[str] | None = None) -> pd.DataFrame:
     """The frozen read-outs behind `label_curve` as `helpers.results.load_records` gives records; none is written."""
-    pairs, found = study.possible(methods, tasks), []
-    for budget in study.config.label_budgets:
-        for (method, task), made in study.scored_read_outs(pairs, budget, study.config.seeds).items():
+    pairs, found, config = study.possible(methods, tasks), [], study.config
+    every = {curve_draws(config, method, budget) for method, _ in pairs for budget in config.label_budgets}
+    for budget, draws in itertools.product(config.label_budgets, sorted(every)):
+        some = [pair for pair in pairs if curve_draws(config, pair[0], budget) == draws]
+        for (method, task), made in study.scored_read_outs(some, budget, draws).items():
             known = {"task": task, "domain": study.plan.domain_of(task), "method": method, "recipe": "frozen",
                      "preset": study.config.preset, "base_model": Path(study.config.base_model).name,
                      "test_groups": study.task(task).groups()}  # fmt: skip

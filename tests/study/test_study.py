@@ -213,13 +213,19 @@ def test_a_folder_without_a_model_is_refused(open_study, tmp_path):
 
 def test_read_outs_are_records_of_draws_and_a_label_curve(open_study):
     study = open_study(BASE_MODEL=str(MINI), LABELS=9, READ_OUTS=3, LABEL_BUDGETS="6,0", SEEDS=2, ADAPTATION_SEEDS=2)
-    found = study.read_out(["tfidf", "base"], ["chemprot"])  # a baseline is no model to read out
-    assert found["recipe"].tolist() == ["frozen"] * 3 and found["seed"].tolist() == [0, 1, 2]
-    assert set(found["train_size"]) == {9} and found["path"].iloc[0] == "records/chemprot/base+frozen/seed-0.json"
+    found = study.read_out(["tfidf", "static", "base"], ["chemprot"])
+    assert set(found["recipe"]) == {"frozen"} and set(found["train_size"]) == {9}
+    seeds = found.groupby("method")["seed"].agg(list).to_dict()
+    assert seeds == {"tfidf": [0, 1, 2], "base": [0, 1, 2]}  # TF-IDF stands beside the models, on their draws
+    paths = set(found.loc[found["seed"] == 0, "path"])
+    assert paths == {f"records/chemprot/{method}+frozen/seed-0.json" for method in seeds}
     curve = views.label_curve(study, ["tfidf", "base"], ["chemprot"])
     assert sorted(set(zip(curve["method"], curve["labels"], strict=True))) == [
         ("base", 6), ("base", 40), ("tfidf", 6), ("tfidf", 40)
     ]  # fmt: skip
+    # a model's read-out is quick; a baseline fits anew, and of all rows there is no draw
+    drawn = curve.groupby(["method", "labels"])["seed"].nunique().to_dict()
+    assert drawn == {("base", 6): 3, ("base", 40): 2, ("tfidf", 6): 2, ("tfidf", 40): 2}
     assert open_study(READ_OUTS=0).read_out(["base"]).empty
 
 
