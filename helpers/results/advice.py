@@ -1,10 +1,10 @@
 """What a run says to somebody with this text and these labels: adapt or not, to what, at what price, how surely.
 
 The rule, the same for every task. *Words*: TF-IDF with a linear classifier, on the same labels, surely scores above the
-best model under every read-out: do not adapt. *Helps*: an adaptation surely scores above the base under one read-out
-(p < alpha after Holm's correction over the task's adaptations and read-outs) and surely below it under none. Of those
-that help, the cheapest that the best of them does not surely beat is named. *None*: nothing helps, and every interval
-ends below `least` points. Else the run cannot tell.
+best model of one read-out and surely below that of none: do not adapt. *Helps*: an adaptation surely scores above the
+base under one read-out (p < alpha after Holm's correction over the task's adaptations and read-outs) and surely below
+it under none. Of those that help, the cheapest that the best of them does not surely beat is named. *None*: nothing
+helps, and every interval ends below `least` points. Else the run cannot tell.
 """
 
 import numpy as np
@@ -134,8 +134,14 @@ def _against_words(by_recipe: dict[str, Cells]) -> dict[str, tuple[str, Comparis
     return found
 
 
+def _words_win(found: dict[str, tuple[str, Comparison]]) -> bool:
+    """Whether TF-IDF is surely above the best model of one read-out and surely below that of none."""
+    signs = [(one.low > 0, one.high < 0) for _, one in found.values()]
+    return any(above for above, _ in signs) and not any(below for _, below in signs)
+
+
 def _outcome(by_recipe: dict[str, Cells], gains: dict, words: dict, least: float, alpha: float) -> tuple[str, str]:
-    if words and all(found.low > 0 for _, found in words.values()):
+    if _words_win(words):
         return "words", ""
     sure = holm([found.p for found in gains.values()]) < alpha
     ups = {key for key, yes in zip(gains, sure, strict=True) if yes and gains[key].effect > 0}
@@ -216,7 +222,7 @@ def _buys(gains: dict) -> tuple[str, str]:
 def _words(found: dict) -> tuple[str, str] | None:
     if not found:
         return None
-    above = all(one.low > 0 for _, one in found.values())
+    above = _words_win(found)
     below = any(one.high < 0 for _, one in found.values())
     parts = [
         f"{said_gain(one)} beside {method_title(best)} ({RECIPES[recipe]})" for recipe, (best, one) in found.items()

@@ -6,8 +6,9 @@ import pytest
 
 from helpers.methods import METHODS, split_selection
 from helpers.results import advise
-from helpers.results.advice import OUTCOMES, QUESTIONS, outcome_of
+from helpers.results.advice import OUTCOMES, QUESTIONS, _words_win, outcome_of
 from helpers.results.label_worth import COLUMNS
+from helpers.results.stats import t_comparison
 
 
 def outcome(study, **accuracy):
@@ -41,6 +42,26 @@ def test_two_read_outs_that_disagree_surely_are_no_advice(study, record):
     study({("imdb", method): value for method, value in dict(base=0.6, tapt=0.7).items()}, seeds=6, rows=1500)
     records = study({("imdb", "base"): 0.7, ("imdb", "tapt"): 0.6}, seeds=6, rows=1500, recipe="frozen")
     assert set(records["recipe"]) == {"paper", "frozen"} and outcome_of(records) == ("untold", "")
+
+
+@pytest.mark.parametrize("wins, found", [
+    (True, dict(paper=(10.0, 5.0), frozen=(7.0, 1.0))),  # three draws of fine-tuning cannot veto forty of a read-out
+    (True, dict(paper=(7.0, 1.0), frozen=(7.0, 1.0))),
+    (False, dict(paper=(10.0, 5.0), frozen=(1.0, 1.0))),
+    (False, dict(paper=(-7.0, 1.0), frozen=(7.0, 1.0))),  # behind the best fine-tuned model
+    (False, {}),
+])  # fmt: skip
+def test_counting_words_wins_by_one_sure_read_out_that_no_other_contradicts(wins, found):
+    compared = {recipe: ("tapt", t_comparison(effect, error, 30, 40)) for recipe, (effect, error) in found.items()}
+    assert _words_win(compared) is wins
+
+
+def test_what_it_buys_is_the_surest_gain_and_not_the_luckiest(study):
+    few = study({("imdb", method): value for method, value in dict(base=0.5, dapt=0.8).items()}, seeds=2, rows=20)
+    surest = study({("imdb", method): value for method, value in dict(base=0.5, dapt=0.6).items()}, seeds=6, rows=1500,
+                   recipe="frozen")  # fmt: skip
+    told = advise(pd.concat([few, surest]).drop_duplicates(["method", "recipe", "seed"])).set_index("question")
+    assert told.loc["buys", "answer"].endswith("(DAPT, frozen read-out)")
 
 
 def test_each_task_gets_every_answer_its_data_can_give(study):
