@@ -16,7 +16,6 @@ from helpers.pretrain import checkpoint
 from helpers.pretrain.batches import Update
 from helpers.pretrain.recipe import Recipe
 
-PIECE = 2048, 65_536  # tokens computed at once: few keep a core's cache warm; a GPU wants as many as fit
 SHAPE = 64  # masked tokens of a piece are filled up to a multiple of this
 # Multiplications of a run worth compiling for: about five minutes of two cores. Compiling mini's step took 13 seconds,
 # 35 the first time on a machine, and saved a quarter of each update with dropout, a twentieth without.
@@ -34,7 +33,8 @@ class Training:
         self.parameters = {name: p for name, p in net.named_parameters() if p.requires_grad}
         self.optimizer = adamw(net, recipe)
         self.precision = compute.precision(self.device)
-        self.rows = max(1, PIECE[self.device.type != "cpu"] // recipe.max_length)
+        # 2,048 tokens keep a core's cache warm; a GPU wants as many as fit
+        self.rows = max(1, (2048 if self.device.type == "cpu" else 65_536) // recipe.max_length)
         # 6 multiplications a weight and token for forward and backward
         planned = (
             6.0 * sum(p.numel() for p in self.parameters.values() if p.ndim > 1) * steps * recipe.batch_size * width

@@ -14,7 +14,7 @@ from helpers.methods import CURVE, TABLE_3, TABLE_5, TABLE_6, TABLE_8, read_out_
 from helpers.paths import A_MODEL
 from helpers.study.steps import Step, missing
 from helpers.study.study import Study
-from helpers.study.views import curve_draws, selection_methods
+from helpers.study.views import curve_points, selection_methods
 
 TRAINED, READ = 6, 2  # operations a weight and token: forward and backward, forward alone
 SHARE = 0.5  # of the machine's matrix rate that trainings reach, with starts, scores and Python
@@ -70,11 +70,7 @@ def _planned(study: Study) -> list[Step]:
     models = read_out_methods(together(TABLE_3, TABLE_5, TABLE_6))
     read = [(models, study.tasks, study.read_out_labels, config.read_outs)]
     read += [(selecting, config.selection_tasks, study.read_out_labels, config.read_outs)]
-    read += [
-        ([method], study.tasks, budget, curve_draws(config, method, budget))
-        for budget in config.label_budgets
-        for method in CURVE.methods
-    ]
+    read += [(some, study.tasks, labels, draws) for some, labels, draws in curve_points(config, CURVE.methods)]
     for methods, tasks, labels, draws in read:
         pairs = study.possible(methods, tasks) if draws else []
         steps += [step for method, task in pairs for step in plan.read_outs(task, method, labels, draws)]

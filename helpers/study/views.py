@@ -3,7 +3,6 @@
 Every function takes a Study first and returns a table or plain arrays.
 """
 
-import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -105,18 +104,25 @@ def label_curve(study: Study, methods: Sequence[str], tasks: Sequence[str] | Non
     return records[["task", "method", "labels", "seed", "score"]]
 
 
-def curve_draws(config: Config, method: str, labels: int) -> int:
-    """Draws of a point of the label curve: READ_OUTS; SEEDS of a baseline, which is slow, and of all rows (0)."""
-    return config.seeds if method in BASELINES or not labels else max(config.read_outs, config.seeds)
+def curve_points(config: Config, methods: Sequence[str]) -> list[tuple[list[str], int, int]]:
+    """(methods, labels, draws) of the label curve: READ_OUTS draws of a model; SEEDS of a baseline, which is slow.
+
+    Of all rows (labels 0) there is no draw, so SEEDS do.
+    """
+    points = []
+    for labels in config.label_budgets:
+        few = [method for method in methods if method in BASELINES or not labels]
+        points += [(few, labels, config.seeds)]
+        points += [([method for method in methods if method not in few], labels, max(config.read_outs, config.seeds))]
+    return [point for point in points if point[0]]
 
 
 def curve_records(study: Study, methods: Sequence[str], tasks: Sequence[str] | None = None) -> pd.DataFrame:
     """The frozen read-outs behind `label_curve` as `helpers.results.load_records` gives records; none is written."""
     pairs, found, config = study.possible(methods, tasks), [], study.config
-    every = {curve_draws(config, method, budget) for method, _ in pairs for budget in config.label_budgets}
-    for budget, draws in itertools.product(config.label_budgets, sorted(every)):
-        some = [pair for pair in pairs if curve_draws(config, pair[0], budget) == draws]
-        for (method, task), made in study.scored_read_outs(some, budget, draws).items():
+    for some, budget, draws in curve_points(config, methods):
+        chosen = [pair for pair in pairs if pair[0] in some]
+        for (method, task), made in study.scored_read_outs(chosen, budget, draws).items():
             known = {"task": task, "domain": study.plan.domain_of(task), "method": method, "recipe": "frozen",
                      "preset": study.config.preset, "base_model": Path(study.config.base_model).name,
                      "test_groups": study.task(task).groups()}  # fmt: skip
