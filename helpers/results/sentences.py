@@ -12,7 +12,7 @@ def verdict_counts(claims: pd.DataFrame) -> pd.DataFrame:
     """Overall claims by measure and read-out, in the order found: measure, claims, and a column for each verdict."""
     overall = claims[claims["scope"] == "all"]
     measures = overall["measure"] if "measure" in overall else pd.Series("f1", overall.index)
-    recipes = overall["recipe"].fillna("") if "recipe" in overall else pd.Series("", overall.index)
+    recipes = overall["recipe"].astype(object).fillna("") if "recipe" in overall else pd.Series("", overall.index)
     named = [
         MEASURES.get(measure, measure) + (f" ({RECIPES.get(recipe, recipe)})" if recipe else "")
         for measure, recipe in zip(measures, recipes, strict=True)
