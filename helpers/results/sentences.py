@@ -149,3 +149,18 @@ def _scores(tables: dict) -> pd.DataFrame:
 def counted(number: int, noun: str) -> str:
     """'1 task', '3 tasks'."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def adaptations(chance: pd.DataFrame) -> str:
+    """What `adaptation_chance` found: the mean, the tasks where two adaptations surely differ, and the spread."""
+    *_, whole = chance.to_dict("records")
+    chance = chance[chance["recipe"] == whole["recipe"]]
+    sure = chance[(chance["task"] != "all") & ((chance["low"] > 0) | (chance["high"] < 0))]
+    named = ", ".join(f"{row['task']} ({row['effect']:+.1f})" for row in sure.to_dict("records"))
+    interval = f"[{whole['low']:+z.1f}, {whole['high']:+z.1f}]"
+    return (
+        f"DAPT less DAPT by another seed is {whole['effect']:+z.1f} points {interval} in the mean of "
+        f"{counted(len(chance) - 1, 'task')}, "
+        + (f"surely not zero on {named}" if named else "surely other than zero on none")
+        + f"; one adaptation's own chance has a standard deviation of {whole['spread']:.1f} points a task."
+    )

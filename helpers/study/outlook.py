@@ -10,7 +10,7 @@ import pandas as pd
 from helpers import compute
 from helpers.data.sources import SPLITS
 from helpers.errors import UserError
-from helpers.methods import CURVE, TABLE_3, TABLE_5, TABLE_6, TABLE_8, read_out_methods, together
+from helpers.methods import CHANCE, CURVE, TABLE_3, TABLE_5, TABLE_6, TABLE_8, read_out_methods, together
 from helpers.paths import A_MODEL
 from helpers.study.steps import Step, missing
 from helpers.study.study import Study
@@ -67,7 +67,7 @@ def _planned(study: Study) -> list[Step]:
     steps = study.planned(together(TABLE_3, TABLE_5, TABLE_6))
     steps += study.planned([*TABLE_8.methods, *selecting], config.selection_tasks)
     steps += [plan.overlap(), *map(plan.audit, plan.tasks)]
-    models = read_out_methods(together(TABLE_3, TABLE_5, TABLE_6))
+    models = read_out_methods(together(TABLE_3, TABLE_5, TABLE_6, CHANCE))
     read = [(models, study.tasks, study.read_out_labels, config.read_outs)]
     read += [(selecting, config.selection_tasks, study.read_out_labels, config.read_outs)]
     read += [(some, study.tasks, labels, draws) for some, labels, draws in curve_points(config, CURVE.methods)]

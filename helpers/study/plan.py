@@ -171,6 +171,8 @@ class Plan:
         match text:
             case "domain":
                 return self.dapt(self.domain_of(task), parent, seed=seed)
+            case "again":
+                return self.dapt(self.domain_of(task), parent, seed=seed + self.config.adaptation_seeds)
             case "shuffled":
                 return self.dapt(self.domain_of(task), parent, shuffle=True, seed=seed)
             case "unrelated":
@@ -284,7 +286,7 @@ class Plan:
     def sample(self, method: str, task: str) -> Step:
         """The text a method's loss is told on: its domain's held-out documents, or dev text of the task it read."""
         match METHODS[method].texts[-1:] if method in METHODS else ():
-            case ("domain" | "shuffled",):
+            case ("domain" | "again" | "shuffled",):
                 return self.domain(self.domain_of(task))
             case ("unrelated",):
                 return self.domain(self.unrelated_domain(task))

@@ -115,6 +115,15 @@ def test_shuffled_control_reads_the_same_text_by_the_same_recipe(open_study):
     assert shuffled == real | {"shuffle": True}
 
 
+@pytest.mark.parametrize("adaptations", [1, 2])
+def test_dapt_again_is_dapt_by_a_seed_that_no_other_adaptation_has(open_study, adaptations):
+    plan = open_study(ADAPTATION_SEEDS=adaptations).plan
+    taken = [plan.model("dapt", "chemprot", number).recipe for number in range(adaptations)]
+    again = [plan.model("dapt_again", "chemprot", number).recipe for number in range(adaptations)]
+    assert [one | {"seed": 0} for one in again] == [one | {"seed": 0} for one in taken]
+    assert [one["seed"] for one in taken + again] == list(range(2 * adaptations))
+
+
 @makes(version=1)
 def telling(folder, root):
     """Telling: how much of it is done."""
