@@ -233,18 +233,19 @@ def vampire(folder: Path, epochs: int, seed: int, pool: Path, task: Path) -> Non
     write_json(folder / "summary.json", {"seconds": meter.seconds, "peak_memory_mb": meter.peak_mb})
 
 
-@makes(version=2)
+@makes(version=3)
 def selection(
     folder: Path, selector: str, k: int, seed: int, pool: Path, task: Path, held: Path, base: str = "",
     base_path: str = "", vampire: Path | None = None, leader: Path | None = None,
 ) -> None:  # fmt: skip
-    """Selection: text for one task by one selector; rivals get as many sentences as VAMPIRE found (`leader`)."""
+    """Selection: text for one task by one selector; rivals get as many words as VAMPIRE found (`leader`)."""
     from helpers.select import load_vampire, select_text
 
-    budget = read_json(leader / "summary.json")["selected"] if leader else None
+    # words and not sentences: TAPT reads tokens, and some selectors like long sentences
+    budget = read_json(leader / "summary.json")["words"] if leader else None
     found = select_text(
         Lines(task / TEXTS), Lines(pool / TEXTS), selector, k, seed, exclude=Lines(held / TEXTS), budget=budget,
-        model=load_vampire(vampire) if vampire else base_path or None, log=logger(folder),
+        unit="words", model=load_vampire(vampire) if vampire else base_path or None, log=logger(folder),
     )  # fmt: skip
     write_lines(folder / TEXTS, found.texts)
     arrays = {

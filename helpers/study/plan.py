@@ -260,7 +260,7 @@ class Plan:
 
     @functools.cache  # noqa: B019
     def selection(self, task: str, selector: str, k: int) -> Step:
-        """Text for a task by one selector. VAMPIRE's rivals get as many sentences as it found at the same k."""
+        """Text for a task by one selector. VAMPIRE's rivals get as many words as it found at the same k."""
         reads = {"pool": self.pool(self.domain_of(task)), "task": self.task_text(task), "held": self.held}
         settings, here = {"selector": selector, "k": k, "seed": self.config.first_seed}, {}
         if selector == "vampire":

@@ -12,7 +12,9 @@ from helpers.errors import UserError
 from helpers.paths import MINI
 from helpers.progress import report, share_in
 from helpers.study import Study, makers, views
+from helpers.study.makers import TEXTS
 from helpers.study.steps import Step, makes, updates_of
+from helpers.study.texts import Lines, write_lines
 
 
 def words_of(text):
@@ -107,6 +109,21 @@ def test_tapt_reads_no_more_tokens_than_dapt(open_study):
     tokens = sum(len(ids) for ids in AutoTokenizer.from_pretrained(MINI)(texts).input_ids)
     assert recipe.epochs * tokens <= 40 * 32 * 64 < (recipe.epochs + 1) * tokens
     assert recipe.learning_rate == 1e-4 and recipe.batch_size == 32  # 0 keeps the paper's
+
+
+@pytest.mark.parametrize("selector", ["random", "tfidf"])
+def test_a_rival_selects_as_many_words_as_vampire_did(tmp_path, selector):
+    long = [f"the court heard case {number} of the appeal at length on monday" for number in range(40)]
+    pool = long + [f"appeal {number}" for number in range(40)]
+    for name, texts in (("pool", pool), ("task", ["the appeal was heard"]), ("held", []), ("leader", [])):
+        (tmp_path / name).mkdir()
+        write_lines(tmp_path / name / TEXTS, texts)
+    (tmp_path / "leader" / "summary.json").write_text(json.dumps({"selected": 60, "words": 100}))
+    (tmp_path / "chosen").mkdir()
+    read = {name: tmp_path / name for name in ("pool", "task", "held", "leader")}
+    makers.selection(tmp_path / "chosen", selector, 3, 0, **read)
+    words = sum(len(text.split()) for text in Lines(tmp_path / "chosen" / TEXTS))
+    assert 100 <= words < 100 + len(long[-1].split())
 
 
 def test_shuffled_control_reads_the_same_text_by_the_same_recipe(open_study):
