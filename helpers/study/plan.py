@@ -15,6 +15,7 @@ from helpers.study.opening import own_domain
 from helpers.study.steps import Step
 
 GENERIC = "generic"  # the sample of the base model's own pretraining sources, "PT" in the paper
+AGAIN = 100  # the first seed that no other adaptation has: ADAPTATION_SEEDS are at most as many
 
 
 class NothingToCompare(UserError):
@@ -172,7 +173,7 @@ class Plan:
             case "domain":
                 return self.dapt(self.domain_of(task), parent, seed=seed)
             case "again":
-                return self.dapt(self.domain_of(task), parent, seed=seed + self.config.adaptation_seeds)
+                return self.dapt(self.domain_of(task), parent, seed=AGAIN + seed)
             case "shuffled":
                 return self.dapt(self.domain_of(task), parent, shuffle=True, seed=seed)
             case "unrelated":
@@ -213,12 +214,13 @@ class Plan:
         self, task: str, parent: Step | None = None, split: str = "train", selected: Step | None = None, seed: int = 0,
         size: tuple[int, int, int] | None = None,
     ) -> Step:  # fmt: skip
-        """TAPT on the task's text, joined with what was selected, in DAPT's tokens at most. Paper: section 4.1.
+        """TAPT on the task's text, joined with what was selected, in TAPT_TOKENS or DAPT's at most. Paper: section 4.1.
 
         size: texts, passes and sequences an update of a trial; None: as configured, all texts.
         """
         c = self.config
         documents, passes, batch = size or (0, c.tapt_epochs, c.tapt_batch)
+        most = c.tapt_tokens or c.dapt_steps * c.dapt_batch * c.max_length
         recipe = {"name": "tapt", "epochs": passes, "batch_size": batch,
                   "learning_rate": c.tapt_learning_rate, "max_length": c.max_length}  # fmt: skip
         name = ("DAPT+" if parent else "") + ("Curated-TAPT" if split == "unlabeled" else "TAPT")
@@ -226,7 +228,7 @@ class Plan:
             name = f"{selected.settings['selector']}-{selected.settings['k']}-TAPT"
         return self._adapted(
             name, recipe, self.task_text(task, split), parent or self.head, selected, seed,
-            about=f"at most {passes:,} passes", most_tokens=c.dapt_steps * c.dapt_batch * c.max_length,
+            about=f"at most {passes:,} passes and {most:,} tokens", most_tokens=most,
             **({"documents": documents} if documents else {}),
         )  # fmt: skip
 
