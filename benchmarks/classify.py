@@ -22,6 +22,7 @@ from helpers.classify import PAPER, Recipe, fine_tune, scores
 from helpers.compute import keep_memory
 from helpers.data import load_task
 from helpers.jobs import executor
+from helpers.mini.shape import HEADS, LAYERS, LONGEST, VOCABULARY, WIDTH
 from helpers.paths import MINI
 
 TASKS = {"citation_intent": 128, "chemprot": 128, "hyperpartisan_news": 256}  # task -> tokens a text
@@ -112,12 +113,12 @@ def mini(folder: Path, tasks, data_dir: str) -> str:
     bpe = ByteLevelBPETokenizer()
     texts = (text for task in tasks for text in load_task(task, data_dir=data_dir).train["text"])
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-    bpe.train_from_iterator(texts, vocab_size=8192, special_tokens=special, show_progress=False)
+    bpe.train_from_iterator(texts, vocab_size=VOCABULARY, special_tokens=special, show_progress=False)
     bpe.save_model(str(folder))
     tokenizer = RobertaTokenizerFast(str(folder / "vocab.json"), str(folder / "merges.txt"))
     tokenizer.save_pretrained(folder)
-    shape = dict(hidden_size=192, num_hidden_layers=4, num_attention_heads=6, intermediate_size=768)
-    config = RobertaConfig(vocab_size=8192, max_position_embeddings=514, **shape)
+    shape = dict(hidden_size=WIDTH, num_hidden_layers=LAYERS, num_attention_heads=HEADS, intermediate_size=4 * WIDTH)
+    config = RobertaConfig(vocab_size=VOCABULARY, max_position_embeddings=LONGEST + 2, **shape)
     RobertaForMaskedLM(config).save_pretrained(folder)
     return str(folder)
 

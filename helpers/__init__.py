@@ -10,10 +10,10 @@ methods config                                       the study's words; presets 
 paper        the paper's numbers                     data         tasks, domains, sources, the leak filter
 overlap      vocabularies and what they share        encoder      all that touches a Hugging Face encoder
 pretrain     DAPT and TAPT: one masked-LM loop       classify     fine-tuning, scores, the TF-IDF line
-select       VAMPIRE, neighbours, rivals             mini         the bundled base model
+select       VAMPIRE, neighbours, rivals
 store jobs   artifacts on disk; work side by side    results      records -> tables -> statistics -> claims
-figures      plots from tables                       study        the paper's steps, laid out and cached
-run          the notebooks in order, the report, the `dsp` command
+figures      plots from tables                       mini         the bundled base model
+study        the paper's steps, laid out and cached  run          the notebooks in order, the report, `dsp`
 """
 
 from importlib import import_module

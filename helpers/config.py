@@ -40,7 +40,7 @@ class Config(BaseModel):
     first_seed: int = Field(0, ge=0, le=10**6, description="where all seeds begin; another: the run by other chance")
     data_dir: str = Field("", description="a data root tried before every other source; 'toy' generates text")
     output_dir: str = Field("", description="where results go; empty: outputs/<preset>")
-    task_file: str = Field("", description="a file that registers further tasks")
+    task_file: str = Field("", description="labelled rows, a folder of splits, or TOML that registers tasks")
     domain_file: str = Field("", description="your own domains: files or folders between commas, named by their stems")
     text_column: str = Field("", description="column of the text in TASK_FILE, else in DOMAIN_FILE; empty: found")
     label_column: str = Field("", description="column of the label in TASK_FILE; empty: found")
@@ -56,8 +56,10 @@ class Config(BaseModel):
     dapt_steps: int = Field(12_500, ge=1, le=MOST, description="updates of DAPT")
     dapt_batch: int = Field(2048, ge=1, le=MOST, description="sequences an update of DAPT")
     dapt_learning_rate: float = Field(5e-4, gt=0, le=1, description="peak learning rate of DAPT")
-    tapt_epochs: int = Field(100, ge=1, le=MOST, description="passes over the task's text in TAPT")
-    tapt_tokens: int = Field(0, ge=0, le=10**15, description="tokens each TAPT reads at most; 0: about DAPT's")
+    tapt_epochs: int = Field(100, ge=1, le=MOST, description="most passes over the task's text in TAPT")
+    tapt_tokens: int = Field(
+        0, ge=0, le=10**15, description="tokens of each TAPT at most, one pass at least; 0: DAPT's"
+    )
     tapt_batch: int = Field(0, ge=0, le=MOST, description="sequences an update of TAPT; 0: the paper's 256 or 2048")
     tapt_learning_rate: float = Field(0.0, ge=0, le=1, description="peak learning rate of TAPT; 0: the paper's")
     labels: int = Field(0, ge=0, le=MOST, description="labelled rows to fine-tune on, another draw each seed; 0: all")
@@ -121,7 +123,7 @@ class Config(BaseModel):
 
 
 PRESETS: dict[str, dict] = {
-    # Seconds: generated text, to see that everything works.
+    # Minutes: generated text, to see that everything works.
     "smoke": dict(
         tasks=TOY_TASKS, base_model="mini", seeds=2, data_dir="toy", max_train=64, max_dev=48,
         max_test=48, max_length=64, top_words=300, overlap_documents=200, heldout_documents=40, dapt_steps=12,

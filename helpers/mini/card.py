@@ -98,8 +98,10 @@ def card(stages: list[dict]) -> str:
         *(f"Stage {number}: {one['note']}\n" for number, one in enumerate(stages, start=1) if "note" in one),
         convergence(stages), "",
         "![training and held-out loss by tokens seen](learning_curve.png)", "",
-        "Make it again: `python -m helpers.mini.train --texts FILE` (JSON lines with `text` and "
-        "`src`), and train it on: the same with `--start mini`. Both resume by the same command.", "",
+        "Make it again: `python -m helpers.mini.train --texts FILE` (JSON lines with `text` and `src`), a call a stage "
+        "with the table's `--steps`, `--learning-rate`, `--mask-probability` and a `--work` folder of its own, the "
+        "later ones with `--start mini`. The same call resumes. The result replaces this folder unless "
+        "`--output` names another.", "",
         "## Held-out masked-LM loss (15 % masked, nats a masked token, mean over documents)", "",
         "| source | loss | 95 % interval | documents |", "|---|---|---|---|",
         *(f"| {r['source']} | {r['loss']:.3f} | {r['low']:.3f} to {r['high']:.3f} | {r['n']:,} |"

@@ -8,7 +8,7 @@ from scipy import sparse
 
 from helpers.hashing import mix64
 from helpers.select.checks import whole
-from helpers.select.words import Tokens, any_words, tokenize
+from helpers.select.words import Tokens, any_words, tokenize, word_count
 
 BIGRAM_SHARE = 0.5  # weight of the bigram estimate against the unigram one
 
@@ -83,15 +83,17 @@ def kl_reduction(
 ) -> float:  # fmt: skip
     """How much closer to the task the selected text is than random text: KL(task || random) - KL(task || selected).
 
-    In nats, over hashed words and word pairs, add-one smoothed; above 0 where selection helped. Random text is as
-    many pool sentences as were selected (smoothing favours more text), the mean over `draws`.
+    In nats, over hashed words and word pairs, add-one smoothed; above 0 where selection helped. Random text is pool
+    sentences of as many words as were selected (smoothing favours more text), the mean over `draws`.
     Paper: the measure of Xie et al. 2023, which found it to go with accuracy (r = 0.82).
     """
     task = feature_shares(hashed_ngrams(task_texts, buckets))
     chosen = feature_shares(hashed_ngrams(selected, buckets))
-    draw = np.random.default_rng([seed, 5])
+    draw, sizes = np.random.default_rng([seed, 5]), np.array([word_count(text) for text in pool])
+    words = sum(map(word_count, selected))
     gains = []
     for _ in range(draws):
-        rows = draw.permutation(len(pool))[: len(selected)]
+        rows = draw.permutation(len(pool))
+        rows = rows[: np.searchsorted(np.cumsum(sizes[rows]), words) + 1]
         gains.append(task @ (np.log(chosen) - np.log(feature_shares(hashed_ngrams([pool[i] for i in rows], buckets)))))
     return float(np.mean(gains))

@@ -172,7 +172,7 @@ class Vampire:
         texts: any iterable of strings, read once. config: MENDED, FAITHFUL or your own; `changes` replace
         single fields (epochs=15). seed: fixes weights, order and noise. log: called with a line an epoch.
         Raises UserError when no word can be learned or the loss stops being finite.
-        Paper: section 5.2, Appendix; paper.md section 3 for the public code.
+        Paper: section 5.2, Appendix; `QUIRKS` for what the public code does otherwise.
         """
         config = replace(config, **changes)
         vocabulary, counts = Vocabulary.fit(texts, size=config.vocabulary, min_texts=config.min_texts)

@@ -74,7 +74,7 @@ def compare_selections(
     """Rivals side by side, without training anything.
 
     task_texts: best the task's *dev* texts, which no selector saw. Returns one row a selection: name, selected,
-    words, bytes, word_cover, kl_reduction (nats against a random choice of as many sentences), seconds,
+    words, bytes, word_cover, kl_reduction (nats against a random choice of as many words), seconds,
     peak_memory_mb.
     """
     task, pool = list(task_texts), list(domain_sentences)

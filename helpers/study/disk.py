@@ -8,7 +8,7 @@ from helpers.config import Config
 from helpers.encoder.named import base_files
 from helpers.errors import UserError
 from helpers.files import read_json
-from helpers.methods import METHODS, TABLE_3, TABLE_5, TABLE_6, together
+from helpers.methods import CHANCE, METHODS, TABLE_3, TABLE_5, TABLE_6, TABLE_7, together
 from helpers.paths import cache_dir, outputs_dir
 
 RESULTS = 100.0  # megabytes of notebooks, tables, figures and report; 40 at the demo
@@ -54,9 +54,11 @@ def _there(place: Path) -> Path:
 
 def _most(config: Config) -> float:
     """More megabytes than a run of this configuration leaves in the store: every method adapts for every task anew."""
-    adapted = [len(METHODS[name].texts) for name in together(TABLE_3, TABLE_5, TABLE_6)]
+    adapted = [len(METHODS[name].texts) for name in together(TABLE_3, TABLE_5, TABLE_6, TABLE_7, CHANCE)]
     selections = len(config.selectors) * len(config.neighbours)
-    models = 1 + config.adaptation_seeds * (sum(adapted) * len(config.tasks) + selections * len(config.selection_tasks))
+    models = 1 + config.adaptation_seeds * (
+        len(config.domains) + sum(adapted) * len(config.tasks) + selections * len(config.selection_tasks)
+    )
     size, width = _base(config.base_model)
     given = (config.max_train, config.max_dev, config.max_test)
     rows = sum(given) if all(given) else MOST_ROWS

@@ -265,7 +265,7 @@ def load_selection(folder: Path):
         return Selection(list(Lines(folder / TEXTS)), seconds=summary["seconds"], summary=summary, **arrays)
 
 
-@makes(version=1)
+@makes(version=2)
 def quality(
     folder: Path, task: str, selector: str, source: tuple, name: str, selection: Path, pool: Path,
     vampire: Path | None = None,

@@ -25,6 +25,8 @@ OTHER = 3.0  # seconds of a step that trains nothing and reads no model
 def outlook(study: Study) -> pd.DataFrame:
     """What the six notebooks would compute and what of it is there: one row a kind; computes nothing.
 
+    Left out are the stronger recipe, Curated-TAPT and held-out losses, a small part where they are not asked for.
+
     Returns kind (index), planned, in_store, to_make (numbers of artifacts), and for those to make minutes of all of
     this machine's cores and megabytes in the store, reckoned from operations and a matrix product timed now: right to
     a factor of two.

@@ -290,9 +290,9 @@ class Study:
     def read_out(self, methods: Sequence[str], tasks: Sequence[str] | None = None) -> pd.DataFrame:
         """Frozen read-outs of the methods, READ_OUTS draws of few labels each: records whose recipe is 'frozen'.
 
-        Each draw is of LABELS rows, where those are all of the smallest of LABEL_BUDGETS. TF-IDF is fitted to the same
-        draws; other baselines are left out. Returns records as `fine_tune` does, none where READ_OUTS is 0. A second
-        read-out beside the paper's fine-tuning; see `helpers.classify.read_out`.
+        Each draw is of LABELS rows or, where LABELS is 0, of the smallest of LABEL_BUDGETS that is not. TF-IDF is
+        fitted to the same draws; other baselines are left out. Returns records as `fine_tune` does, none where
+        READ_OUTS is 0. A second read-out beside the paper's fine-tuning; see `helpers.classify.read_out`.
         """
         config, paths = self.config, []
         chosen = read_out_methods(methods)
