@@ -12,6 +12,7 @@ import gzip
 import json
 import math
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
@@ -26,6 +27,7 @@ import typer
 from helpers.compute import keep_memory
 from helpers.encoder.named import resolve_model
 from helpers.encoder.packing import Windows, tokenize
+from helpers.errors import UserError
 from helpers.files import read_json, write_json
 from helpers.mini.shape import HEADS, LAYERS, LONGEST, VOCABULARY, WIDTH
 from helpers.paths import MINI
@@ -45,6 +47,7 @@ RECIPE = Recipe(
     "mini", learning_rate=2e-3, batch_size=160, steps=20_000, mask_probability=0.3, max_length=LONGEST, dropout=0.0
 )
 POSITIONS = LONGEST + 2  # RoBERTa counts positions from the padding id + 1
+BEGUN = "start.json"  # in the work folder: what its stage began from
 HELDOUT_EVERY = 50  # every so many documents one is held out
 
 
@@ -189,6 +192,10 @@ def main(
     if group.rank == 0 and not initial.exists():
         _make_initial(start, train, initial)
     group.wait()
+    if (begun := read_json(work / BEGUN)["start"]) != start:
+        begun, start = begun or "new weights", start or "new weights"
+        raise UserError(f"{work}: holds a stage begun from {begun}, not from {start}; give this one a --work folder of "
+                        "its own")  # fmt: skip
     recipe = replace(
         RECIPE, steps=steps, learning_rate=learning_rate, max_length=max_length, mask_probability=mask_probability,
         batch_size=batch_size,
@@ -230,9 +237,13 @@ def _make_initial(start: str, train: list[str], folder: Path) -> None:
         train_tokenizer(train, aside)
         windows = tokenize(train, AutoTokenizer.from_pretrained(aside), RECIPE.max_length)
         initial_model(windows).save_pretrained(aside)
+    write_json(folder.with_name(BEGUN), {"start": start})
     aside.rename(folder)
 
 
 if __name__ == "__main__":
     keep_memory()
-    typer.run(main)
+    try:
+        typer.run(main)
+    except UserError as error:
+        sys.exit(f"error: {error}")

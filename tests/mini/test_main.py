@@ -7,6 +7,7 @@ from safetensors.numpy import load_file
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from helpers.data import toy
+from helpers.errors import UserError
 from helpers.mini import train as mini
 from helpers.mini.card import read_stages
 
@@ -41,6 +42,14 @@ def test_the_same_call_again_gives_the_same_weights_and_a_stage_changes_them(mad
     _, (first, again, further) = made
     assert all((first[name] == again[name]).all() for name in first)
     assert any((first[name] != further[name]).any() for name in first)
+
+
+def test_a_further_stage_in_the_work_folder_of_another_is_refused(made):
+    folder, _ = made
+    call = dict(texts=[folder / "text.jsonl"], output=folder / "three", work=folder / "work", steps=3)
+    with pytest.raises(UserError, match=r"work: holds a stage begun from new weights, not from mini; give this one a"):
+        mini.main(**call, start="mini")
+    assert not (folder / "three").exists()
 
 
 def test_the_card_tells_both_stages(made):
