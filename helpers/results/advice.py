@@ -66,7 +66,7 @@ def advise(
             "so": _so(words, outcome, method, gains, least),
             "buys": _buys(gains),
             "words": _words(words),
-            "labels": _labels(worth, task, method or _largest(gains)),
+            "labels": _labels(worth, task, method or _surest(gains)[1]),
             "distance": _distance(overlap, losses, wording, domain),
             "cost": _cost(part),
             "sure": _sure(part, gains),
@@ -180,8 +180,9 @@ def _told(found: Comparison) -> bool:
     return found.high - found.low < 100
 
 
-def _largest(gains: dict) -> str:
-    return max(gains, key=lambda key: gains[key].effect)[1]
+def _surest(gains: dict) -> tuple[str, str]:
+    """(recipe, method) of the gain whose interval begins highest: what is surest, not what is luckiest."""
+    return max(gains, key=lambda key: gains[key].low)
 
 
 def _so(words: dict, outcome: str, method: str, gains: dict, least: float) -> tuple[str, str]:
@@ -211,12 +212,12 @@ def _so(words: dict, outcome: str, method: str, gains: dict, least: float) -> tu
 
 
 def _buys(gains: dict) -> tuple[str, str]:
-    (recipe, best), top = max(gains.items(), key=lambda item: item[1].low)  # what is surest, not what is luckiest
+    recipe, best = _surest(gains)
     parts = []
     for name in dict.fromkeys(recipe for recipe, _ in gains):
         told = [f"{method_title(method)} {said_gain(found)}" for (one, method), found in gains.items() if one == name]
         parts.append(f"{RECIPES[name]}: {', '.join(told)}")
-    return (f"{said_gain(top)} points ({method_title(best)}, {RECIPES[recipe]})",
+    return (f"{said_gain(gains[recipe, best])} points ({method_title(best)}, {RECIPES[recipe]})",
             f"Change of F1 from the base, points with 95 % intervals. {'; '.join(parts)}.")  # fmt: skip
 
 
@@ -244,7 +245,10 @@ def _labels(worth: pd.DataFrame | None, task: str, method: str) -> tuple[str, st
              + (f" [{count(row.low)} to {count(row.high)}]" if row.low < row.high else "")
              for row in rows.itertuples()]  # fmt: skip
     first = rows.iloc[0]
-    return (f"{method_title(method)} is worth {count(first.worth)} labels beside {first.labels}",
+    said = {np.inf: "more labels than were tried", -np.inf: "no labels"}.get(
+        first.worth, f"{count(first.worth)} labels"
+    )
+    return (f"{method_title(method)} is worth {said} beside {first.labels}",
             "Further labels that the unadapted base would need for the same score, frozen read-out: "
             f"{'; '.join(parts)}.")  # fmt: skip
 

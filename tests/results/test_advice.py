@@ -107,3 +107,13 @@ def test_every_adaptation_to_own_text_has_an_outcome():
     assert split_selection("dsir_5_tapt") and _kind("dsir_5_tapt") == "borrow" and _kind("random_5_tapt") == ""
     own = {name for name, method in METHODS.items() if set(method.texts) & {"domain", "task", "unlabeled"}}
     assert all(_kind(name) in OUTCOMES for name in own)
+
+
+@pytest.mark.parametrize(
+    "worth, said",
+    [(-np.inf, "TAPT is worth no labels beside 32"), (np.inf, "TAPT is worth more labels than were tried beside 32")],
+)
+def test_an_adaptation_worth_nothing_or_beyond_what_was_tried_is_said_in_words(study, worth, said):
+    records = study({("imdb", method): 0.6 for method in ("base", "tapt")})
+    rows = pd.DataFrame([("imdb", "tapt", 32, 60.0, 60.0, worth, worth, worth, 6)], columns=list(COLUMNS))
+    assert advise(records, worth=rows).set_index("question").loc["labels", "answer"] == said
