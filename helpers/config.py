@@ -86,6 +86,11 @@ class Config(BaseModel):
     vampire_epochs: int = Field(50, ge=1, le=MOST, description="most epochs of VAMPIRE")
     strong_seeds: int = Field(0, ge=0, le=1000, description="seeds under the stronger recipe; 0: leave it out")
 
+    @property
+    def read_out_labels(self) -> int:
+        """Labelled rows a frozen read-out: LABELS, or the smallest of LABEL_BUDGETS where LABELS means all; 0: all."""
+        return self.labels or min(filter(None, self.label_budgets), default=0)
+
     @field_validator("tasks", "domains", "selection_tasks", "selectors", "neighbours", "label_budgets", mode="before")
     @classmethod
     def _split_words(cls, value):

@@ -70,8 +70,8 @@ def _planned(study: Study) -> list[Step]:
     steps += study.planned([*TABLE_8.methods, *selecting], config.selection_tasks)
     steps += [plan.overlap(), *map(plan.audit, plan.tasks)]
     models = read_out_methods(together(TABLE_3, TABLE_5, TABLE_6, CHANCE))
-    read = [(models, study.tasks, study.read_out_labels, config.read_outs)]
-    read += [(selecting, config.selection_tasks, study.read_out_labels, config.read_outs)]
+    read = [(models, study.tasks, config.read_out_labels, config.read_outs)]
+    read += [(selecting, config.selection_tasks, config.read_out_labels, config.read_outs)]
     read += [(some, study.tasks, labels, draws) for some, labels, draws in curve_points(config, CURVE.methods)]
     for methods, tasks, labels, draws in read:
         pairs = study.possible(methods, tasks) if draws else []

@@ -298,14 +298,9 @@ class Study:
         chosen = read_out_methods(methods)
         if config.read_outs and chosen:
             pairs = self.possible(chosen, tasks)
-            for (method, task), made in self.scored_read_outs(pairs, self.read_out_labels, config.read_outs).items():
+            for (method, task), made in self.scored_read_outs(pairs, config.read_out_labels, config.read_outs).items():
                 paths += [self._write_record((task, method, one["seed"]), one, "frozen", step) for one, step in made]
         return self._records(paths)
-
-    @property
-    def read_out_labels(self) -> int:
-        """Labelled rows a frozen read-out: LABELS, or the smallest of LABEL_BUDGETS where LABELS means all; 0: all."""
-        return self.config.labels or min(filter(None, self.config.label_budgets), default=0)
 
     def scored_read_outs(self, pairs, labels: int, draws: int) -> dict[tuple[str, str], list[tuple[dict, Step]]]:
         """The read-outs of each (method, task), made first: their scores, and the step that each is of."""

@@ -96,7 +96,7 @@ def selection_methods(study: Study) -> tuple[str, ...]:
 
 
 def label_curve(study: Study, methods: Sequence[str], tasks: Sequence[str] | None = None) -> pd.DataFrame:
-    """Scores of frozen read-outs against labelled rows, READ_OUTS draws of each of LABEL_BUDGETS (baselines: SEEDS).
+    """Scores of frozen read-outs against labelled rows, READ_OUTS draws of each of LABEL_BUDGETS (see `curve_points`).
 
     Returns task, method, labels (training rows used), seed, score (percent); baselines beside the models.
     """
@@ -107,11 +107,13 @@ def label_curve(study: Study, methods: Sequence[str], tasks: Sequence[str] | Non
 def curve_points(config: Config, methods: Sequence[str]) -> list[tuple[list[str], int, int]]:
     """(methods, labels, draws) of the label curve: READ_OUTS draws of a model; SEEDS of a baseline, which is slow.
 
-    Of all rows (labels 0) there is no draw, so SEEDS do.
+    Of all rows (labels 0) there is no draw, so SEEDS do. Where the read-outs are of as many labels, their draws of a
+    baseline are there already.
     """
     points = []
     for labels in config.label_budgets:
-        few = [method for method in methods if method in BASELINES or not labels]
+        read = labels == config.read_out_labels
+        few = [method for method in methods if not labels or (method in BASELINES and not read)]
         points += [(few, labels, config.seeds)]
         points += [([method for method in methods if method not in few], labels, max(config.read_outs, config.seeds))]
     return [point for point in points if point[0]]

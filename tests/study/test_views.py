@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from helpers.config import make_config
 from helpers.study import Study, makers, views
 from helpers.study.makers import TEXTS
 from helpers.study.steps import makes
@@ -180,3 +181,20 @@ def test_text_map_lays_each_kind_of_text_in_one_plane(open_study, selected, monk
     few = views.text_map(study, "chemprot", 2, most=3)
     assert few["kind"].value_counts().to_dict() == {"domain": 3, "random": 3, "selected": 2, "task": 3}
     assert set(few["text"]) <= set(table["text"])
+
+
+def test_the_label_curve_takes_the_draws_of_tf_idf_that_the_read_outs_have():
+    config = make_config("demo", {"SEEDS": 3, "READ_OUTS": 40, "LABELS": 100, "LABEL_BUDGETS": "32,100,0"})
+    draws = {(name, rows): n for names, rows, n in views.curve_points(config, ["tfidf", "base"]) for name in names}
+    assert draws == {
+        ("tfidf", 32): 3,
+        ("base", 32): 40,
+        ("tfidf", 100): 40,
+        ("base", 100): 40,
+        ("tfidf", 0): 3,
+        ("base", 0): 3,
+    }
+    # where LABELS means all, the read-outs are of the smallest budget
+    config = make_config("demo", {"SEEDS": 3, "READ_OUTS": 40, "LABELS": 0, "LABEL_BUDGETS": "32,100"})
+    draws = {(name, rows): n for names, rows, n in views.curve_points(config, ["tfidf"]) for name in names}
+    assert draws == {("tfidf", 32): 40, ("tfidf", 100): 3}
