@@ -4,8 +4,7 @@
 
 Same checkpoint, rows, epochs, batch, learning rate and optimiser, dev scored after every epoch and the best
 epoch tested, on both sides. Ours: jobs on an executor that divides the cores. Peer: Trainer as it comes, with
-all cores and dynamic padding. The data root that $DSP_DATA names holds the tasks; without one they are generated, and
-without a bundled `mini` the model has its shape and random weights.
+all cores and dynamic padding. The data root that $DSP_DATA names holds the tasks; without one they are generated.
 """
 
 import functools
@@ -15,14 +14,12 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
-from pathlib import Path
 
 from benchmarks.common import main, row, side_by_side, timed
 from helpers.classify import PAPER, Recipe, fine_tune, scores
 from helpers.compute import keep_memory
 from helpers.data import load_task
 from helpers.jobs import executor
-from helpers.mini.shape import HEADS, LAYERS, LONGEST, VOCABULARY, WIDTH
 from helpers.paths import MINI
 
 TASKS = {"citation_intent": 128, "chemprot": 128, "hyperpartisan_news": 256}  # task -> tokens a text
@@ -103,26 +100,6 @@ def trainer_score(job: Job) -> float:
         return trainer.evaluate(rows["test"])["eval_score"]
 
 
-def mini(folder: Path, tasks, data_dir: str) -> str:
-    """The bundled model, or one of its shape with random weights and a tokenizer made from the tasks."""
-    from tokenizers import ByteLevelBPETokenizer
-    from transformers import RobertaConfig, RobertaForMaskedLM, RobertaTokenizerFast
-
-    if (MINI / "config.json").exists():
-        return str(MINI)
-    bpe = ByteLevelBPETokenizer()
-    texts = (text for task in tasks for text in load_task(task, data_dir=data_dir).train["text"])
-    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-    bpe.train_from_iterator(texts, vocab_size=VOCABULARY, special_tokens=special, show_progress=False)
-    bpe.save_model(str(folder))
-    tokenizer = RobertaTokenizerFast(str(folder / "vocab.json"), str(folder / "merges.txt"))
-    tokenizer.save_pretrained(folder)
-    shape = dict(hidden_size=WIDTH, num_hidden_layers=LAYERS, num_attention_heads=HEADS, intermediate_size=4 * WIDTH)
-    config = RobertaConfig(vocab_size=VOCABULARY, max_position_embeddings=LONGEST + 2, **shape)
-    RobertaForMaskedLM(config).save_pretrained(folder)
-    return str(folder)
-
-
 def parts(size: str):
     """A grid of tasks, and the draws of one (task, model) pair."""
     data_dir = os.environ.get("DSP_DATA", "")
@@ -134,12 +111,11 @@ def grid(size: str, tasks: dict[str, int], data_dir: str):
     """Seconds of each task's grid and of all, then the mean test scores of both sides."""
     small = size == "small"
     rows, evaluated, epochs, seeds = (48, 24, 1, 2) if small else (400, 200, 2, 2)
-    with tempfile.TemporaryDirectory() as scratch, executor() as pool:
-        model = mini(Path(scratch), tasks, data_dir)
+    with executor() as pool:
         total, all_scores = [0.0, 0.0], {}
         for task, length in tasks.items():
             recipe = replace(RECIPE, epochs=epochs, max_length=length)
-            jobs = [Job(task, model, recipe, seed, data_dir, rows, evaluated, evaluated) for seed in range(seeds)]
+            jobs = [Job(task, str(MINI), recipe, seed, data_dir, rows, evaluated, evaluated) for seed in range(seeds)]
             found = all_scores[task] = {}
             ours = partial(_run, found, "ours", lambda jobs=jobs: list(pool.map(our_score, jobs)))
             peer = partial(_run, found, "peer", lambda jobs=jobs: [trainer_score(job) for job in jobs])
@@ -160,16 +136,14 @@ def few_labels(size: str, task: str, data_dir: str):
     Both sides start new processes, import and do all draws once: 20 draws are repeats enough.
     """
     labels, test, epochs, draws = (12, 80, 1, 4) if size == "small" else (100, 1000, 3, 20)
-    with tempfile.TemporaryDirectory() as scratch:
-        model = mini(Path(scratch), [task], data_dir)
-        recipe = replace(RECIPE, epochs=epochs, max_length=128)
-        jobs = [Job(task, model, recipe, seed, data_dir, 0, 100, test, labels) for seed in range(draws)]
-        found = {}
-        ours = timed(partial(_run, found, "ours", partial(_divided, jobs)))
-        peer = timed(partial(_run, found, "peer", partial(_in_turn, jobs)))
-        shape = f"{draws} draws of {labels} rows, {epochs} epochs, {test:,} test"
-        yield row(f"{task}: {shape}", "s", ours, peer, PEER)
-        yield _means(task, found)
+    recipe = replace(RECIPE, epochs=epochs, max_length=128)
+    jobs = [Job(task, str(MINI), recipe, seed, data_dir, 0, 100, test, labels) for seed in range(draws)]
+    found = {}
+    ours = timed(partial(_run, found, "ours", partial(_divided, jobs)))
+    peer = timed(partial(_run, found, "peer", partial(_in_turn, jobs)))
+    shape = f"{draws} draws of {labels} rows, {epochs} epochs, {test:,} test"
+    yield row(f"{task}: {shape}", "s", ours, peer, PEER)
+    yield _means(task, found)
 
 
 def _divided(jobs: list[Job]) -> list[float]:
