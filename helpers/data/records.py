@@ -222,11 +222,14 @@ def _text_column(value: Mapping, asked: str, where: str, row: int) -> str:
     if not column and len(value) == 1:
         return next(iter(value))
     if not column:
-        raise UserError(
-            f"{where}, row {row}: text is missing; found {_keys(value)}; name its column by "
-            "-p TEXT_COLUMN=, --text-column or text_column="
-        )
+        raise UserError(f"{where}, row {row}: {_missing('text', value, 'text_column')}")
     return column
+
+
+def _missing(what: str, value: Mapping, option: str) -> str:
+    """What to say where a row lacks what a column should hold, and how each way in names that column."""
+    ways = f"-p {option.upper()}=, --{option.replace('_', '-')} or {option}="
+    return f"{what} is missing; found {_keys(value)}; name its column by {ways}"
 
 
 def _keys(value: Mapping) -> str:
@@ -288,9 +291,6 @@ def _label(value: Mapping, name: str, where: str, row: int) -> str:
     if isinstance(label, int):  # bool is an int: true and false keep their JSON spelling
         return json.dumps(label)
     if label is None or label != label:
-        raise UserError(
-            f"{where}, row {row}: {name} is missing; found {_keys(value)}; name its column by "
-            "-p LABEL_COLUMN=, --label-column or label_column="
-        )
+        raise UserError(f"{where}, row {row}: {_missing(name, value, 'label_column')}")
     found = "empty" if isinstance(label, str) else f"a {type(label).__name__}"
     raise UserError(f"{where}, row {row}: {name} is {found}; expected a string or a whole number")

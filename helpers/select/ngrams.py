@@ -8,6 +8,7 @@ from scipy import sparse
 
 from helpers.hashing import mix64
 from helpers.select.checks import whole
+from helpers.select.found import Budget
 from helpers.select.words import Tokens, any_words, tokenize, word_count
 
 BIGRAM_SHARE = 0.5  # weight of the bigram estimate against the unigram one
@@ -89,11 +90,10 @@ def kl_reduction(
     """
     task = feature_shares(hashed_ngrams(task_texts, buckets))
     chosen = feature_shares(hashed_ngrams(selected, buckets))
-    draw, sizes = np.random.default_rng([seed, 5]), np.array([word_count(text) for text in pool])
-    words = sum(map(word_count, selected))
+    draw = np.random.default_rng([seed, 5])
+    budget = Budget(sum(map(word_count, selected)), np.array([word_count(text) for text in pool]))
     gains = []
     for _ in range(draws):
-        rows = draw.permutation(len(pool))
-        rows = rows[: np.searchsorted(np.cumsum(sizes[rows]), words) + 1]
+        rows = budget.spend(draw.permutation(len(pool)))
         gains.append(task @ (np.log(chosen) - np.log(feature_shares(hashed_ngrams([pool[i] for i in rows], buckets)))))
     return float(np.mean(gains))
