@@ -7,8 +7,8 @@ import numpy as np
 from helpers.errors import UserError
 from helpers.select.checks import whole
 
-_SCORES = 1 << 23  # float32 products held at a time: 32 MB
-_PAIRS = 1 << 15  # pairs settled at a time: 20 MB a side at 81 dimensions
+_SPARE = 64  # neighbours that faiss is asked for beyond k, among which equal ones are settled
+_PAIRS = 1 << 13  # pairs settled at a time: 5 MB a side at 81 dimensions
 
 
 def unit_vectors(vectors: np.ndarray, what: str = "vectors", first: int = 0) -> np.ndarray:
@@ -31,7 +31,7 @@ def unit_vectors(vectors: np.ndarray, what: str = "vectors", first: int = 0) -> 
 
 
 def neighbours(
-    queries: np.ndarray, pool: np.ndarray | Iterable[np.ndarray], k: int, *, block_rows: int = 65_536
+    queries: np.ndarray, pool: np.ndarray | Iterable[np.ndarray], k: int, *, block_rows: int = 262_144
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k vectors of the pool nearest to each query by cosine.
 
@@ -51,10 +51,7 @@ def neighbours(
     rows, scores = np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0))
     seen = 0
     for block in _unit_blocks(pool, queries.shape[1], block_rows):
-        step = max(1, _SCORES // len(block))
-        parts = [slice(first, first + step) for first in range(0, max(1, len(queries)), step)]
-        merged = [_merge(queries[part], block, seen, rows[part], scores[part], k) for part in parts]
-        rows, scores = (np.concatenate(side) for side in zip(*merged, strict=True))
+        rows, scores = _merge(queries, block, seen, rows, scores, k)
         seen += len(block)
     if not seen:
         raise UserError("pool: found no vectors; expected at least one.")
@@ -72,27 +69,46 @@ def _unit_blocks(pool, dimensions: int, block_rows: int) -> Iterator[np.ndarray]
             seen += len(part)
 
 
-def _merge(queries, block, first: int, rows, scores, k: int) -> tuple[np.ndarray, np.ndarray]:
+def _merge(queries, block, first: int, rows, scores, k: int, spare: int = _SPARE) -> tuple[np.ndarray, np.ndarray]:
     """The k best of those kept (rows, scores, best first) and the block, whose first row has the number `first`."""
-    import torch
+    import faiss
 
-    width = min(k, rows.shape[1] + len(block))
-    rough = queries @ block.T
-    floor = scores[:, -1] if rows.shape[1] == k else np.full(len(queries), -np.inf)
-    if len(block) >= k:
-        floor = np.maximum(floor, torch.from_numpy(rough).topk(k, sorted=False).values.amin(1).numpy())
+    known, wanted = rows.shape[1], min(k + spare, len(block))
+    width = min(k, known + len(block))
+    if not len(queries):
+        return np.empty((0, width), np.int64), np.empty((0, width))
+    rough, place = faiss.knn(queries, block, wanted, metric=faiss.METRIC_INNER_PRODUCT)
     # A float32 product of unit vectors is off by at most about d * 2^-24; two products can lie that far apart.
     margin = 2.2 * (queries.shape[1] + 4) * 2.0**-24
-    query, place = np.nonzero(rough >= (floor - margin).astype(np.float32)[:, None])
-    # Products of multiples of 2^-24 are exact in float64 in any order of summation: equal vectors tie.
-    exact = [
-        np.einsum("ij,ij->i", queries[query[i : i + _PAIRS]].astype(float), block[place[i : i + _PAIRS]].astype(float))
-        for i in range(0, len(query), _PAIRS)
-    ]
-    kept = np.repeat(np.arange(len(queries)), rows.shape[1])
-    query, exact = np.concatenate([kept, query]), np.concatenate([scores.ravel(), *exact])
-    place = np.concatenate([rows.ravel(), place + first])
-    order = np.lexsort((-exact, query))  # stable: of equals the lower row, which comes first, stays first
-    starts = np.searchsorted(query[order], np.arange(len(queries)))
-    best = order[starts[:, None] + np.arange(width)]
-    return place[best], exact[best]
+    floor = scores[:, -1] if known == k else np.full(len(queries), -np.inf)
+    if len(block) >= k:
+        floor = np.maximum(floor, rough[:, k - 1])
+    near = rough >= (floor - margin)[:, None]
+    place = np.where(near, place, len(block))[:, : near.sum(axis=1).max()]
+    place.sort(axis=1)  # of equals the lower row comes first
+    numbers = np.concatenate([rows, place + first], axis=1)
+    best = np.concatenate([scores, _exact(queries, block, place)], axis=1)
+    order = np.argsort(-best, axis=1, kind="stable")[:, :width]
+    best, numbers = (np.take_along_axis(side, order, axis=1) for side in (best, numbers))
+    more = near[:, -1] if wanted < len(block) else np.zeros(len(queries), bool)
+    if more.any():  # so many lie so near that faiss was not asked for all of them
+        numbers[more], best[more] = _merge(queries[more], block, first, rows[more], scores[more], k, 8 * spare)
+    return numbers, best
+
+
+def _exact(queries, block, place) -> np.ndarray:
+    """[q, n] float64 similarities of each query and the block's rows in its line of `place`; -inf beyond the block.
+
+    Products of multiples of 2^-24 are exact in float64 in any order of summation: equal vectors tie.
+    """
+    import torch
+
+    asked, found = torch.from_numpy(queries), torch.from_numpy(block)
+    query, column = torch.from_numpy(place < len(block)).nonzero(as_tuple=True)
+    chosen = torch.from_numpy(place)[query, column]
+    similarities = torch.full(place.shape, -torch.inf, dtype=torch.float64)
+    similarities[query, column] = torch.cat([
+        torch.linalg.vecdot(asked.index_select(0, one).double(), found.index_select(0, other).double())
+        for one, other in zip(query.split(_PAIRS), chosen.split(_PAIRS), strict=True)
+    ])  # fmt: skip
+    return similarities.numpy()

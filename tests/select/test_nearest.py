@@ -1,5 +1,6 @@
 """Neighbours against brute force in exact arithmetic, scikit-learn and faiss."""
 
+import faiss
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -126,7 +127,6 @@ def test_order_and_similarities_equal_scikit_learn_and_faiss():
     distances, expected = brute.kneighbors(queries.astype(float))
     np.testing.assert_array_equal(indices, expected)
     np.testing.assert_allclose(similarities, 1 - distances, atol=1e-6)
-    faiss = pytest.importorskip("faiss")
     index = faiss.IndexFlatIP(16)
     index.add(unit_vectors(pool))
     flat_similarities, flat = index.search(unit_vectors(queries), 10)
