@@ -6,6 +6,7 @@ import pandas as pd
 from helpers.methods import BASELINES, method_title, selector_title
 from helpers.results.overlap_claims import paper_shares, shared_with_pt
 from helpers.results.sentences import adaptations, advice, counted, foretold, leaks, losses_at_home, tally
+from helpers.results.sentences import verdicts_with_chance
 
 _AXES = ("mean", "effect", "gain", "loss", "value")  # what another table is about, the first that it has
 
@@ -184,6 +185,7 @@ def _map(points: pd.DataFrame) -> str:
 
 RULES = (
     ({"comparison", "effect", "spread"}, adaptations),
+    ({"verdict", "verdict_with_chance"}, verdicts_with_chance),
     ({"claim", "scope", "verdict"}, _verdicts),
     ({"held", "against", "exact"}, leaks),
     ({"recipe", "predictor", "pairs", "called", "right"}, foretold),

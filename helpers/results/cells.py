@@ -10,7 +10,14 @@ from helpers.data.registry import TASKS
 from helpers.errors import UserError
 from helpers.methods import BASELINES, Claim
 from helpers.results.loss_claims import paired
-from helpers.results.stats import Comparison, paired_combined, paired_mean, stragglers, t_comparison
+from helpers.results.stats import (
+    Comparison,
+    paired_combined,
+    paired_mean,
+    satterthwaite,
+    stragglers,
+    t_comparison,
+)
 from helpers.results.verdicts import UNKNOWN
 
 
@@ -95,6 +102,25 @@ class Cells:
             fallen += [f"{task} {method} seed {seed} ({cell['score'][seed]:.1f})" for seed in low]
         text = f" One class only in: {', '.join(collapsed)}." if collapsed else ""
         return text + (f" Far below the other seeds, so maybe never learnt: {', '.join(fallen)}." if fallen else "")
+
+
+class WithChance(Cells):
+    """Other cells whose comparisons hold the chance of the adaptations too.
+
+    spread: the standard deviation, in points, that it gives the score of one adaptation; each side of a comparison that
+    is adapted has it, as if no two methods shared an adaptation. degrees: of freedom, with which it is known.
+    """
+
+    def __init__(self, cells: Cells, spread: float, degrees: int):
+        vars(self).update(vars(cells))
+        self.plain, self.spread, self.degrees = cells, spread, degrees
+
+    def compare(self, task: str, better: str, worse: str, claim: Claim | None = None) -> Comparison:
+        found = self.plain.compare(task, better, worse, claim)
+        sides = sum(method not in (*BASELINES, "base") for method in (better, worse))
+        variances = [found.standard_error**2, sides * self.spread**2]
+        degrees = satterthwaite(variances, [found.degrees, self.degrees])
+        return t_comparison(found.effect, float(np.sqrt(sum(variances))), degrees, found.n)
 
 
 class LogLosses(Cells):

@@ -4,10 +4,15 @@ import numpy as np
 import pandas as pd
 
 from helpers.methods import CHANCE
-from helpers.results.cells import Cells
+from helpers.results.cells import Cells, WithChance
+from helpers.results.claims import judged
 from helpers.results.verdicts import mean_effect
 
 COLUMNS = ("task", "domain", "recipe", "comparison", "effect", "low", "high", "p", "n", "spread")
+CLAIM_COLUMNS = (
+    "claim", "recipe", "effect", "low", "high", "verdict", "low_with_chance", "high_with_chance",
+    "detectable_with_chance", "verdict_with_chance",
+)  # fmt: skip
 
 
 def adaptation_chance(records: pd.DataFrame, *, draws: int = 1000, seed: int = 0) -> pd.DataFrame:
@@ -39,3 +44,35 @@ def adaptation_chance(records: pd.DataFrame, *, draws: int = 1000, seed: int = 0
             for task, domain, one, s in [*named, ("all", "", mean_effect(found), spread)]
         ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def claims_with_chance(
+    records: pd.DataFrame, chance: pd.DataFrame, overlap: pd.DataFrame | None = None, *, alpha: float = 0.05,
+    draws: int = 1000, seed: int = 0,
+) -> pd.DataFrame:  # fmt: skip
+    """The claims over all tasks once more, with the chance of one adaptation in every interval.
+
+    records, overlap, alpha, draws, seed: as for `claims`. chance: from `adaptation_chance`; a read-out that is not in
+    it, or whose records are of several adaptations of a text, which their intervals hold already, is left out. The
+    spread counts for each adapted side of a difference, with as many degrees of freedom as tasks it was found on.
+    Returns CLAIM_COLUMNS: effect, interval and verdict as in `claims`, then those with the chance. Not in the paper.
+
+    >>> from helpers import load_records
+    >>> none = load_records(tmp / "no run yet")
+    >>> claims_with_chance(none, adaptation_chance(none)).empty
+    True
+    """
+    rows = []
+    for recipe, known in chance.groupby("recipe", sort=True):
+        spread, group = known["spread"].iloc[-1], records[records["recipe"] == recipe]
+        if not len(group) or group["adaptation_seed"].nunique() > 1 or not np.isfinite(spread):
+            continue
+        cells = Cells(group, draws, seed)
+        both = (judged(one, overlap, alpha) for one in (cells, WithChance(cells, spread, len(known) - 1)))
+        for plain, wide in zip(*both, strict=True):
+            if plain.scope == "all":
+                rows.append(
+                    (plain.claim, recipe, plain.found.effect, plain.found.low, plain.found.high, plain.verdict,
+                     wide.found.low, wide.found.high, wide.detectable_effect, wide.verdict)
+                )  # fmt: skip
+    return pd.DataFrame(rows, columns=list(CLAIM_COLUMNS))

@@ -42,7 +42,8 @@ def claims(
 
     The same claims are judged by up to three measures (`verdicts.MEASURES`): by F1; by the log loss of the right label,
     from the same predictions, where every record has it; by the masked-LM loss of the tasks' dev text, paired by
-    document. Only the first has the paper's numbers beside it. Returns COLUMNS; `verdicts` says what the verdict
+    document. Only the first has the paper's numbers beside it, as a yardstick where the read-out is not the paper's
+    fine-tuning. Returns COLUMNS; `verdicts` says what the verdict
     words mean and `why` gives the reason in a sentence. Over all tasks a claim is judged by its mean effect, a task
     that shares its test rows with another at hand (RCT-500 with
     RCT) left out; DAPT+TAPT against the rival hardest to beat; 'dapt_beats_base_in_every_domain' by the domain
@@ -60,9 +61,9 @@ def claims(
     rows = []
     for (recipe, base_model, preset), group in records.groupby(["recipe", "base_model", "preset"], sort=True):
         given = (group, draws, seed)
-        found = _judged(Cells(*given), Printed() if recipe == "paper" else None, overlap, alpha)
+        found = judged(Cells(*given), overlap, alpha)
         if all(np.isfinite(one).all() for one in group["test_log_loss"]):
-            found += _judged(LogLosses(*given), None, None, alpha)
+            found += judged(LogLosses(*given), None, alpha)
         for row in found:
             row.common = {"recipe": recipe, "base_model": base_model, "preset": preset}
         rows += found
@@ -82,21 +83,25 @@ def paper_verdicts(alpha: float = 0.05) -> pd.DataFrame:
     The paper prints no predictions, so the two methods are not paired and the chance of the test rows is not
     counted. Where a standard deviation is missing or doubtful a claim stays undecided. Returns COLUMNS.
     """
-    rows = _judged(Printed(), Printed(), None, alpha)
+    rows = judged(Printed(), None, alpha)
     for row in rows:
         row.common = {"recipe": "paper", "base_model": "roberta-base", "preset": "the paper"}
     return table(rows)
 
 
 def _text_losses(losses: pd.DataFrame, alpha: float) -> pd.DataFrame:
-    return table([replace(row, common={"recipe": ""}) for row in _judged(TextLosses(losses), None, None, alpha)])
+    return table([replace(row, common={"recipe": ""}) for row in judged(TextLosses(losses), None, alpha)])
 
 
-def _judged(cells, printed: Printed | None, overlap: pd.DataFrame | None, alpha: float) -> list[Row]:
-    """Rows of every claim on F1 from the cells of a study or of the paper; printed: the paper's, to compare with."""
+def judged(cells, overlap: pd.DataFrame | None, alpha: float = 0.05) -> list[Row]:
+    """Rows of every claim from the cells of a study or of the paper, with the verdicts of one measure.
+
+    An effect on F1 has the paper's beside it, by whatever read-out it was found: as the yardstick of what is small.
+    """
+    printed = Printed() if cells.measure == "f1" else None
     rows = [row for claim in CLAIMS.values() for row in _rows(claim, cells, printed)]
     rows += _every_domain(cells, printed)
-    if type(cells) is Cells:
+    if isinstance(cells, Cells) and cells.measure == "f1":
         rows.append(_farther(cells, printed, overlap))
     judge([row for row in rows if row.scope == "all"], alpha)
     for claim in CLAIMS:
@@ -106,7 +111,7 @@ def _judged(cells, printed: Printed | None, overlap: pd.DataFrame | None, alpha:
 
 
 def _rows(claim: Claim, cells, printed: Printed | None) -> list[Row]:
-    """Rows of one claim, not yet judged: each task, each domain, all."""
+    """Rows of one claim, not yet kept: each task, each domain, all."""
     pairs = _pairs(claim, cells)
     blank = {"claim": claim.name, "paper_section": claim.section, "measure": cells.measure, "unit": cells.unit}
     theirs = _paper_effects(claim, printed)
@@ -116,11 +121,11 @@ def _rows(claim: Claim, cells, printed: Printed | None) -> list[Row]:
     excluded = {}
     if claim.name == "transfer_hurts":
         excluded = {task: reason for task in pairs if (reason := cells.excluded(task))}
-    judged = _once({task: pair for task, pair in pairs.items() if task not in excluded})
-    by_domain = {domain: [task for task in judged if cells.domains[task] == domain] for domain in _domains(cells)}
+    kept = _once({task: pair for task, pair in pairs.items() if task not in excluded})
+    by_domain = {domain: [task for task in kept if cells.domains[task] == domain] for domain in _domains(cells)}
     scopes = [("task", task, [task]) for task in pairs]
     scopes += [("domain", domain, tasks) for domain, tasks in by_domain.items() if tasks]
-    scopes += [("all", "", judged)] if judged else []
+    scopes += [("all", "", kept)] if kept else []
     rows = []
     for scope, name, tasks in scopes:
         found, (better, worse) = _hardest(claim, cells, {task: pairs[task] for task in tasks})
@@ -132,7 +137,7 @@ def _rows(claim: Claim, cells, printed: Printed | None) -> list[Row]:
             control_effect=_control(claim, cells, tasks), excluded=excluded.get(name, ""),
             note=cells.mishaps(tasks, methods),
         ))  # fmt: skip
-    if not judged:
+    if not kept:
         why = "No task's partner is a task of its own domain. " + " ".join(excluded.values())
         rows.append(Row(**blank, scope="all", comparison="", found=UNKNOWN, paper_effect=theirs("all"), excluded=why))
     return rows

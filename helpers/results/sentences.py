@@ -164,3 +164,14 @@ def adaptations(chance: pd.DataFrame) -> str:
         + (f"surely not zero on {named}" if named else "surely other than zero on none")
         + f"; one adaptation's own chance has a standard deviation of {whole['spread']:.1f} points a task."
     )
+
+
+def verdicts_with_chance(table: pd.DataFrame) -> str:
+    """What of `claims_with_chance` stays as it was, and which sure claims the chance of one adaptation takes away."""
+    sure = table[table["verdict"].isin(["reproduced", "reversed"])]
+    fallen = sure[sure["verdict_with_chance"] != sure["verdict"]]
+    stand = counted(len(sure), "sure claim")
+    if not len(fallen):
+        return f"With the chance of one adaptation in every interval, {stand} of {len(table)} stand as they were."
+    named = ", ".join(fallen["claim"])
+    return f"With the chance of one adaptation in every interval, {len(fallen)} of {stand} are sure no more: {named}."

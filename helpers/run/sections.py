@@ -97,7 +97,7 @@ SECTIONS = (
         "Verdicts", "the paper's claims",
         "Does each claim of the paper hold in this run? An effect counts when its interval leaves zero out, "
         "corrected for the number of claims.",
-        "06_report", ("claims", "adaptation_chance"),
+        "06_report", ("claims", "adaptation_chance", "claims_with_chance"),
         (Figure("claims", "Effect of each claim with its interval", "claims"),
          Figure("claims_text_loss", "The same claims by the masked-LM loss of the tasks' dev text"),
          Figure("claims_frozen", "The same claims by the frozen read-out"),

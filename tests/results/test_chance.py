@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from helpers.results import adaptation_chance, caption, paired_combined
-from helpers.results.chance import COLUMNS
+from scipy import stats
+
+from helpers.results import adaptation_chance, caption, claims, claims_with_chance, paired_combined
+from helpers.results.chance import CLAIM_COLUMNS, COLUMNS
 
 TASKS = ("chemprot", "citation_intent", "ag", "imdb")
 
@@ -54,3 +56,48 @@ def test_the_caption_says_the_mean_the_sure_tasks_and_the_spread(study):
     said = caption(found)
     assert said.startswith("DAPT less DAPT by another seed is ") and "surely not zero on chemprot (+" in said
     assert f"standard deviation of {found['spread'].iloc[-1]:.1f} points" in said
+
+
+def test_claims_with_chance_widen_every_interval_by_the_adapted_sides(study):
+    records = study({("ag", "base"): 0.5, ("ag", "dapt"): 0.52, ("ag", "not_dapt"): 0.5}, seeds=20, recipe="frozen")
+    chance = twice(study, (3, -3, 3, -3)).reset_index()
+    records = records[(records.task == "ag") & records.method.isin(["base", "dapt", "not_dapt"])]
+    spread = chance["spread"].iloc[-1]
+    found = claims_with_chance(records, chance, draws=200).set_index("claim")
+    plain = claims(records, draws=200).query("scope == 'all'").set_index("claim")
+    assert list(found.columns) == list(CLAIM_COLUMNS[1:])
+    for claim, worse, sides in (("dapt_beats_base", "base", 1), ("not_dapt_below_dapt", "not_dapt", 2)):
+        first, second = (records[records.method == name] for name in ("dapt", worse))
+        one = paired_combined(
+            first.test_gold.iloc[0], list(first.test_predictions), list(second.test_predictions), 3, "macro_f1",
+            draws=200,
+        )  # fmt: skip
+        # by hand: the variances add up, and so does Satterthwaite's sum of their squares; four tasks told the spread
+        parts = one.standard_error**2, sides * spread**2
+        degrees = sum(parts) ** 2 / (parts[0] ** 2 / one.degrees + parts[1] ** 2 / 4)
+        reach = stats.t.ppf(0.975, degrees) * np.sqrt(sum(parts))
+        row = found.loc[claim]
+        assert (row["low_with_chance"], row["high_with_chance"]) == pytest.approx(
+            (one.effect - reach, one.effect + reach)
+        )
+        assert row[["low", "high"]].tolist() == pytest.approx(plain.loc[claim, ["low", "high"]].tolist())
+        assert row["verdict"] == plain.loc[claim, "verdict"]
+
+
+def test_an_effect_of_the_size_of_the_chance_is_not_sure_with_it(study):
+    cells = {(task, method): score for task in TASKS for method, score in (("base", 0.5), ("dapt", 0.56))}
+    records = study(cells, seeds=20, recipe="frozen")
+    known = twice(study, (16, -16, 16, -16)).reset_index()
+    records = records[records.method.isin(["base", "dapt"]) & (records.seed < 20)]
+    found = claims_with_chance(records, known, draws=200).set_index("claim").loc["dapt_beats_base"]
+    assert (found["verdict"], found["verdict_with_chance"]) == ("reproduced", "undecided")
+    said = caption(claims_with_chance(records, known, draws=200))
+    assert said.startswith("With the chance of one adaptation") and "sure no more: dapt_beats_base" in said
+
+
+def test_records_of_several_adaptations_hold_the_chance_already(study):
+    records = study({("ag", "base"): 0.5, ("ag", "dapt"): 0.6}, seeds=4, recipe="frozen")
+    records["adaptation_seed"] = records["seed"] % 2
+    chance = twice(study, (3, -3, 3, -3)).reset_index()
+    assert claims_with_chance(records, chance).empty
+    assert claims_with_chance(records, chance[:0]).empty

@@ -263,7 +263,14 @@ def test_degenerate_seeds_and_recipes_are_shown(study, record, tmp_path):
     assert "One class only in: ag base seed 1." in why["news"] and "One class only" not in why["cs"]
     assert "never learnt" not in why["news"] + why["cs"]
     strong = table[(table["recipe"] == "strong") & (table["claim"] == "dapt_beats_base")]
-    assert len(strong) == 3 and strong["paper_effect"].isna().all()
+    assert strong["paper_effect"].tolist() == pytest.approx([2.75, (1.6 + 0.0) / 2, 0.0]), "all, news, ag"
+
+
+def test_a_narrow_null_of_the_frozen_read_out_is_smaller_than_the_papers_effect(study):
+    records = study(cells(base=0.6, tapt=0.6), seeds=30, rows=2000, recipe="frozen")
+    found = rows_of(claims(records, draws=200), "tapt_beats_base", "all").iloc[0]
+    assert found["paper_effect"] == pytest.approx(1.99, abs=0.01)
+    assert found["low"] < 0 < found["high"] < 1.99 and found["verdict"] == "smaller"
 
 
 def test_other_test_rows_are_refused(study, record, tmp_path):
