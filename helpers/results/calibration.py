@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit
 
 from helpers.errors import UserError
 from helpers.results.cells import Cells
@@ -167,7 +167,7 @@ def _mean(values: Sequence[float]) -> tuple[float, float, float]:
     if n < 2:
         return (values[0], np.nan, np.nan) if values else _UNTOLD
     mean = float(np.mean(values))
-    reach = stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) * np.sqrt(1 + 1 / n)
+    reach = stdtrit(n - 1, 0.975) * np.std(values, ddof=1) * np.sqrt(1 + 1 / n)
     return mean, mean - reach, mean + reach
 
 
@@ -182,5 +182,5 @@ def _by_line(at: float, pairs: Sequence[tuple[float, float]]) -> tuple[float, fl
     slope, start = np.polyfit(falls, gains, 1)
     value, degrees = float(start + slope * at), len(pairs) - 2
     spread = np.sqrt(((gains - start - slope * falls) ** 2).sum() / degrees)
-    reach = stats.t.ppf(0.975, degrees) * spread * np.sqrt(1 + 1 / len(pairs) + (at - falls.mean()) ** 2 / around)
+    reach = stdtrit(degrees, 0.975) * spread * np.sqrt(1 + 1 / len(pairs) + (at - falls.mean()) ** 2 / around)
     return value, value - reach, value + reach

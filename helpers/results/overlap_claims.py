@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats as _scipy
+from scipy.special import ndtri
 
 from helpers import paper
 from helpers.results.stats import Comparison, t_comparison
@@ -34,8 +34,8 @@ def farther_domains(
         row.excluded = f"{need}: a trend needs DAPT gains and overlaps of three domains."
         return row
     row.found = mean_effect([gains[domain] for domain in known], _slope(distance, known))
-    rank = _scipy.spearmanr([distance[d] for d in known], [gains[d].effect for d in known]).statistic
-    row.note = f" About these {len(known)} domains only, rank correlation {rank:+.2f}."
+    ranks = pd.DataFrame([(distance[d], gains[d].effect) for d in known]).rank()
+    row.note = f" About these {len(known)} domains only, rank correlation {ranks[0].corr(ranks[1]):+.2f}."
     return row
 
 
@@ -53,7 +53,7 @@ def overlap_order(overlap: pd.DataFrame, alpha: float = 0.05) -> Row:
         row.excluded = "The order needs overlaps of two of the paper's domains with PT, with their intervals."
         return row
     wide = _with_pt(overlap).set_index("b")
-    error = (wide["high"] - wide["low"]) / (2 * _scipy.norm.ppf(0.975))
+    error = (wide["high"] - wide["low"]) / (2 * ndtri(0.975))
     documents = wide["documents_b"].min() if "documents_b" in wide else 1000
     steps = [
         t_comparison(shares[a] - shares[b], float(np.hypot(error[a], error[b])), documents - 1, int(documents))

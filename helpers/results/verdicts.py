@@ -10,8 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 import pandas as pd
-from scipy import stats as _scipy
-from scipy.optimize import brentq
+from scipy.special import nctdtr, stdtrit
 
 from helpers.results.stats import Comparison, detectable_effect, holm, satterthwaite, t_comparison
 
@@ -114,13 +113,15 @@ def detectable_in_all(effects: Sequence[Comparison], alpha: float, power: float 
     """Smallest effect, common to all, that a t-test at `alpha` would find in every one of them with this power."""
     if len(effects) == 1:
         return detectable_effect(effects[0].standard_error, effects[0].degrees, power, alpha)
+    from scipy.optimize import brentq
+
     alone = [detectable_effect(one.standard_error, one.degrees, power, alpha) for one in effects]
     if not np.isfinite(alone).all() or max(alone) == 0:
         return np.nan
 
     def missing(effect: float) -> float:
         each = [
-            _scipy.nct.sf(_scipy.t.ppf(1 - alpha / 2, one.degrees), one.degrees, effect / one.standard_error)
+            1 - nctdtr(one.degrees, effect / one.standard_error, stdtrit(one.degrees, 1 - alpha / 2))
             for one in effects
             if one.standard_error > 0
         ]

@@ -8,6 +8,7 @@ from helpers.errors import UserError
 from helpers.select.checks import whole
 
 _SPARE = 64  # neighbours that faiss is asked for beyond k, among which equal ones are settled
+_ROWS = 1 << 16  # vectors brought to length 1 at a time, in float64: 42 MB at 81 dimensions
 _PAIRS = 1 << 13  # pairs settled at a time: 5 MB a side at 81 dimensions
 
 
@@ -36,7 +37,8 @@ def neighbours(
     """The k vectors of the pool nearest to each query by cosine.
 
     queries: [q, d]. pool: [n, d], or an iterable of such blocks, read once and never held as a whole.
-    k: neighbours a query, at least 1; a pool of fewer rows gives as many as it has. block_rows: pool rows at a time.
+    k: neighbours a query, at least 1; a pool of fewer rows gives as many as it has. block_rows: pool rows searched at a
+    time, about.
     Returns indices [q, min(k, n)] int64 and similarities float32 in [-1, 1], best first; equal similarities in
     order of index. A zero vector is at similarity 0 from everything. The order is that of the vectors as
     `unit_vectors` rounds them, whatever the blocks and threads.
@@ -59,14 +61,21 @@ def neighbours(
 
 
 def _unit_blocks(pool, dimensions: int, block_rows: int) -> Iterator[np.ndarray]:
-    seen = 0
+    """The pool's unit vectors, small blocks joined: each block that is merged costs as much again as a search."""
+    seen, waiting = 0, []
     for block in [pool] if isinstance(pool, np.ndarray) else pool:
-        for first in range(0, len(block), block_rows):
-            part = unit_vectors(block[first : first + block_rows], "pool", seen)
+        step = min(block_rows, _ROWS)
+        for first in range(0, len(block), step):
+            part = unit_vectors(block[first : first + step], "pool", seen)
             if part.shape[1] != dimensions:
                 raise UserError(f"pool: {part.shape[1]} dimensions, but the queries have {dimensions}.")
-            yield part
+            waiting.append(part)
             seen += len(part)
+            if sum(map(len, waiting)) >= block_rows:
+                yield np.concatenate(waiting)
+                waiting = []
+    if waiting:
+        yield np.concatenate(waiting)
 
 
 def _merge(queries, block, first: int, rows, scores, k: int, spare: int = _SPARE) -> tuple[np.ndarray, np.ndarray]:
