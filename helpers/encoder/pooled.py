@@ -25,7 +25,10 @@ def mean_pooled(
     network, tokenizer = encoder_of(model)
     network = network.to(device)
     network.eval()
-    encoded = tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
+    backend = tokenizer.backend_tokenizer
+    backend.no_padding()
+    backend.enable_truncation(max_length, direction=tokenizer.truncation_side)
+    encoded = [one.ids for one in backend.encode_batch_fast(list(texts))]
     lengths = np.array([len(ids) for ids in encoded])
     order = np.argsort(-lengths, kind="stable")  # like lengths together: little padding
     words = network.get_input_embeddings()
