@@ -5,8 +5,16 @@ import pandas as pd
 
 from helpers.methods import BASELINES, method_title, selector_title
 from helpers.results.overlap_claims import paper_shares, shared_with_pt
-from helpers.results.sentences import adaptations, advice, counted, foretold, leaks, losses_at_home, tally
-from helpers.results.sentences import verdicts_with_chance
+from helpers.results.sentences import (
+    adaptations,
+    advice,
+    counted,
+    foretold,
+    leaks,
+    losses_at_home,
+    tally,
+    verdicts_with_chance,
+)
 
 _AXES = ("mean", "effect", "gain", "loss", "value")  # what another table is about, the first that it has
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from scipy import stats
 
 from helpers.results import adaptation_chance, caption, claims, claims_with_chance, paired_combined
