@@ -7,6 +7,8 @@ from helpers.results.advice import RECIPES
 from helpers.results.calibration import PREDICTORS
 from helpers.results.verdicts import MEASURES, VERDICT_TITLES
 
+SURE = ("reproduced", "reversed")
+
 
 def verdict_counts(claims: pd.DataFrame) -> pd.DataFrame:
     """Overall claims by measure and read-out, in the order found: measure, claims, and a column for each verdict."""
@@ -167,11 +169,13 @@ def adaptations(chance: pd.DataFrame) -> str:
 
 
 def verdicts_with_chance(table: pd.DataFrame) -> str:
-    """What of `claims_with_chance` stays as it was, and which sure claims the chance of one adaptation takes away."""
-    sure = table[table["verdict"].isin(["reproduced", "reversed"])]
-    fallen = sure[sure["verdict_with_chance"] != sure["verdict"]]
-    stand = counted(len(sure), "sure claim")
-    if not len(fallen):
-        return f"With the chance of one adaptation in every interval, {stand} of {len(table)} stand as they were."
-    named = ", ".join(fallen["claim"])
-    return f"With the chance of one adaptation in every interval, {len(fallen)} of {stand} are sure no more: {named}."
+    """How many sure claims of `claims_with_chance` stand, and which verdicts fall to the chance of one adaptation."""
+    changed = table[table["verdict"] != table["verdict_with_chance"]]
+    surely = table["verdict"].isin(SURE)
+    fallen, nulls = (changed.loc[changed["verdict"].isin(words), "claim"] for words in (SURE, ["smaller"]))
+    text = (
+        f"With the chance of one adaptation in every interval, {surely.sum() - len(fallen)} of "
+        f"{counted(int(surely.sum()), 'sure claim')} stand"
+    )
+    text += f"; sure no more: {', '.join(fallen)}" if len(fallen) else ""
+    return text + (f"; no longer surely smaller than the paper's: {', '.join(nulls)}." if len(nulls) else ".")
