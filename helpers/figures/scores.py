@@ -254,8 +254,10 @@ def claims_plot(claims: pd.DataFrame, recipe: str = "paper", scope: str = "all",
     ax.set_ylim(max(len(rows), 1) - 0.4, -0.6)
     ax.grid(axis="y", visible=False)
     ax.set_xlabel(f"effect in the paper's direction ({_EFFECTS[measure]})")
-    ax.set_title("The paper's claims" + (", frozen read-out" if recipe == "frozen" and measure == "f1" else ""))
-    finish(ax, rows, "bar: 95% interval, ring: the paper's effect, tick: gain from shuffled words")
+    frozen = recipe == "frozen" and measure == "f1"
+    ax.set_title("The paper's claims" + (", frozen read-out" if frozen else ""))
+    ring = "the paper's effect" + (" by fine-tuning" if frozen else "")
+    finish(ax, rows, f"bar: 95% interval, ring: {ring}, tick: gain from shuffled words")
     return ax
 
 
