@@ -43,10 +43,9 @@ def claims(
     The same claims are judged by up to three measures (`verdicts.MEASURES`): by F1; by the log loss of the right label,
     from the same predictions, where every record has it; by the masked-LM loss of the tasks' dev text, paired by
     document. Only the first has the paper's numbers beside it, as a yardstick where the read-out is not the paper's
-    fine-tuning. Returns COLUMNS; `verdicts` says what the verdict
-    words mean and `why` gives the reason in a sentence. Over all tasks a claim is judged by its mean effect, a task
-    that shares its test rows with another at hand (RCT-500 with
-    RCT) left out; DAPT+TAPT against the rival hardest to beat; 'dapt_beats_base_in_every_domain' by the domain
+    fine-tuning. Returns COLUMNS; `verdicts` says what the verdict words mean and `why` gives the reason in a sentence.
+    Over all tasks a claim is judged by its mean effect, a task that shares its test rows with another at hand (RCT-500
+    with RCT) left out; DAPT+TAPT against the rival hardest to beat; 'dapt_beats_base_in_every_domain' by the domain
     least sure to gain. Families of Holm's correction: over all tasks every claim by one measure of one recipe, base
     model and preset; the domains of one claim; the tasks of one claim; the claims on loss; the order of the overlaps.
     detectable_effect: smallest true effect that the rule applied finds in 80 % of such studies. paper_effect: the
@@ -111,7 +110,7 @@ def judged(cells, overlap: pd.DataFrame | None, alpha: float = 0.05) -> list[Row
 
 
 def _rows(claim: Claim, cells, printed: Printed | None) -> list[Row]:
-    """Rows of one claim, not yet kept: each task, each domain, all."""
+    """Rows of one claim, not yet judged: each task, each domain, all."""
     pairs = _pairs(claim, cells)
     blank = {"claim": claim.name, "paper_section": claim.section, "measure": cells.measure, "unit": cells.unit}
     theirs = _paper_effects(claim, printed)
