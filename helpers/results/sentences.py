@@ -173,9 +173,11 @@ def verdicts_with_chance(table: pd.DataFrame) -> str:
     changed = table[table["verdict"] != table["verdict_with_chance"]]
     surely = table["verdict"].isin(SURE)
     fallen, nulls = (changed.loc[changed["verdict"].isin(words), "claim"] for words in (SURE, ["smaller"]))
-    text = (
-        f"With the chance of one adaptation in every interval, {surely.sum() - len(fallen)} of "
-        f"{counted(int(surely.sum()), 'sure claim')} stand"
-    )
+    text = "No claim was sure before the chance of one adaptation is counted"
+    if surely.any():
+        text = (
+            f"With the chance of one adaptation in every interval, {surely.sum() - len(fallen)} of "
+            f"{counted(int(surely.sum()), 'sure claim')} stand"
+        )
     text += f"; sure no more: {', '.join(fallen)}" if len(fallen) else ""
     return text + (f"; no longer surely smaller than the paper's: {', '.join(nulls)}." if len(nulls) else ".")

@@ -1,6 +1,7 @@
 """The chance of one adaptation, on invented studies whose adaptations differ by known amounts."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -92,6 +93,10 @@ def test_an_effect_of_the_size_of_the_chance_is_not_sure_with_it(study):
     assert (found["verdict"], found["verdict_with_chance"]) == ("reproduced", "undecided")
     said = caption(claims_with_chance(records, known, draws=200))
     assert said.startswith("With the chance of one adaptation") and "sure no more: dapt_beats_base" in said
+    none = caption(pd.DataFrame({"claim": ["a", "b"], "verdict": ["smaller", "undecided"],
+                                 "verdict_with_chance": "undecided"}))  # fmt: skip
+    assert none.startswith("No claim was sure before the chance of one adaptation is counted; no longer surely smaller")
+    assert none.endswith("than the paper's: a.")
 
 
 def test_records_of_several_adaptations_hold_the_chance_already(study):
