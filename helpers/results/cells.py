@@ -54,7 +54,7 @@ class Cells:
         return {
             (task, method): self.compare(task, method, "base")
             for task, method in self.cells
-            if method not in (*BASELINES, "base") and (task, "base") in self.cells
+            if _adapted(method) and (task, "base") in self.cells
         }
 
     def compare(self, task: str, better: str, worse: str, claim: Claim | None = None) -> Comparison:
@@ -104,6 +104,10 @@ class Cells:
         return text + (f" Far below the other seeds, so maybe never learnt: {', '.join(fallen)}." if fallen else "")
 
 
+def _adapted(method: str) -> bool:
+    return method not in (*BASELINES, "base")
+
+
 class WithChance(Cells):
     """Other cells whose comparisons hold the chance of the adaptations too.
 
@@ -117,7 +121,7 @@ class WithChance(Cells):
 
     def compare(self, task: str, better: str, worse: str, claim: Claim | None = None) -> Comparison:
         found = self.plain.compare(task, better, worse, claim)
-        sides = sum(method not in (*BASELINES, "base") for method in (better, worse))
+        sides = sum(map(_adapted, (better, worse)))
         variances = [found.standard_error**2, sides * self.spread**2]
         degrees = satterthwaite(variances, [found.degrees, self.degrees])
         return t_comparison(found.effect, float(np.sqrt(sum(variances))), degrees, found.n)

@@ -10,6 +10,8 @@ from helpers.errors import UserError
 from helpers.paths import cache_dir, project_root
 from helpers.run.report import write_results_markdown
 
+# A checkpoint's folder in whatever store the run had, which need not be that of the process that keeps it.
+_STORED = re.compile(r"""(?<![\w.~-])/[^\s"'<>\\]*?/store/(\w+)/([0-9a-f]{24})(?![\w.-])""")
 KEPT = ("config.json", "run.toml", "report.html", "tables/*.csv", "figures/*.png", "notebooks/[0-9][0-9]_*.ipynb")
 
 
@@ -52,6 +54,7 @@ def _places(run: Path) -> dict[str, str]:
 
 
 def _without(text: str, places: dict[str, str], kind: str) -> str:
+    text = _STORED.sub(r"$DSP_CACHE/store/\1/\2", text)
     for path, name in places.items():
         text = re.sub(rf"(?<![\w.~-]){re.escape(path)}(?![\w.-])", lambda _, name=name: name, text)
     return re.sub(r'href="(notebooks/[^"]+)\.html"', r'href="\1.ipynb"', text) if kind == ".html" else text

@@ -45,6 +45,19 @@ def test_paths_are_named_and_links_lead_to_the_notebooks(run, tmp_path):
     assert "bbc" in (kept / "README.md").read_text()
 
 
+def test_a_run_of_another_store_than_the_keepers_is_kept_without_its_path(run, tmp_path):
+    key = "efc4655180ed8c19c723063b"
+    (run / "notebooks" / "03_tapt.ipynb").write_text(json.dumps({"out": f'("/mine/cache/store/model/{key}")'}))
+    (run / "report.html").write_text(f"<code>/mine/store/vectors/{key}</code> <code>/mine/store/model/abc</code>")
+    kept = keep_run(run, tmp_path / "kept")
+    said = json.loads((kept / "notebooks" / "03_tapt.ipynb").read_text())["out"]
+    assert said == f'("$DSP_CACHE/store/model/{key}")'
+    # what is no folder of a store is left as it is
+    assert (kept / "report.html").read_text() == (
+        f"<code>$DSP_CACHE/store/vectors/{key}</code> <code>/mine/store/model/abc</code>"
+    )
+
+
 def _temporary(path):
     import tempfile
 
