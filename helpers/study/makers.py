@@ -91,7 +91,7 @@ def much_left_out(meta: dict) -> str:
     )
 
 
-@makes(version=3)
+@makes(version=4)
 def model(
     folder: Path, recipe: dict, base: str, base_path: str, seed: int, texts: Path, documents: int = 0,
     shuffle: bool = False, most_tokens: int = 0, selected: Path | None = None, parent: Path | None = None,
