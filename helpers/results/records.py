@@ -14,7 +14,8 @@ from helpers import methods
 from helpers.errors import UserError
 
 METRICS = ("macro_f1", "micro_f1")
-RECIPES = ("paper", "strong", "frozen")  # the last reads a model out that is left as it is
+# How a score was come by, and what readers see instead of its name; the last reads a model out that is left as it is.
+RECIPES = {"paper": "fine-tuned", "strong": "fine-tuned, stronger recipe", "frozen": "frozen read-out"}
 _TEXT = ("task", "domain", "method", "recipe", "preset", "base_model", "metric")
 _NAME = re.compile(r"[\w.-]+")
 _ADAPTATION = (

@@ -8,6 +8,7 @@ import pandas as pd
 
 from helpers.methods import method_order, method_title
 from helpers.results.captions import caption
+from helpers.results.records import RECIPES
 
 HEADERS = {
     "sd": "SD", "n": "n", "low": "interval from", "high": "to", "paper_effect": "effect in the paper",
@@ -75,8 +76,7 @@ def show(table: pd.DataFrame, digits: int = 1, told: pd.DataFrame | None = None)
     """
     inner = [name for name in table if name in _INNER or str(name).endswith("_grade")]
     shown = table.drop(columns=inner).dropna(axis="columns", how="all")
-    if "method" in shown:
-        shown = shown.assign(method=shown["method"].map(method_title))
+    shown = titled(shown)
     floats = shown.select_dtypes("float")
     whole = [name for name in floats if (floats[name].dropna() % 1 == 0).all()]  # counts that some rows lack
     shown = shown.astype(dict.fromkeys(whole, "Int64"))
@@ -90,6 +90,13 @@ def show(table: pd.DataFrame, digits: int = 1, told: pd.DataFrame | None = None)
         below = [{"selector": "caption", "props": "caption-side: bottom; text-align: left; font-style: italic"}]
         style.set_caption(html.escape(sentence)).set_table_styles(below)
     return style.hide() if counts else style
+
+
+def titled(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with its methods and recipes by their titles: 'dapt' is DAPT, 'paper' fine-tuned."""
+    titles = {"method": method_title, "recipe": lambda name: RECIPES.get(name, name)}
+    known = [name for name in titles if name in table]
+    return table.assign(**{name: table[name].map(titles[name], na_action="ignore") for name in known})
 
 
 def header(name: str) -> str:

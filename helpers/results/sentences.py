@@ -3,8 +3,8 @@
 import pandas as pd
 
 from helpers.methods import method_title
-from helpers.results.advice import RECIPES
 from helpers.results.calibration import PREDICTORS
+from helpers.results.records import RECIPES
 from helpers.results.verdicts import MEASURES, VERDICT_TITLES
 
 SURE = ("reproduced", "reversed")

@@ -7,9 +7,9 @@ import pandas as pd
 
 from helpers.errors import UserError
 from helpers.methods import method_title
-from helpers.results.advice import QUESTIONS, RECIPES
+from helpers.results.advice import QUESTIONS
 from helpers.results.calibration import PREDICTORS
-from helpers.results.render import beside_paper, header, score
+from helpers.results.render import beside_paper, header, score, titled
 
 _SCORES = {"task", "recipe", "method", "mean", "sd", "paper_mean", "paper_sd", "paper_grade"}
 _NUMBERS = ("mean", "sd", "n", "low", "high", "effect", "paper_mean", "paper_sd", "paper_effect", "detectable_effect",
@@ -55,7 +55,7 @@ def arranged(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
     Raises UserError for a table of a known kind with rows that do not belong together.
     """
     try:
-        return _arranged(frame)
+        return titled(_arranged(frame))
     except (KeyError, ValueError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(
@@ -81,12 +81,11 @@ def _arranged(frame: pd.DataFrame) -> pd.DataFrame:
         asked = frame["question"].map(lambda name: QUESTIONS.get(name, name))
         return frame.assign(question=asked).rename(columns={"evidence": "why"})
     if {"recipe", "predictor", "called", "wrong"} <= names:
-        named = frame.assign(recipe=frame["recipe"].map(RECIPES), predictor=frame["predictor"].map(PREDICTORS))
+        named = frame.assign(predictor=frame["predictor"].map(PREDICTORS))
         return named.assign(why=frame["wrong"].fillna("").map(_wrong)).drop(columns="wrong")
     if {"recipe", "labels", "gain", *PREDICTORS} <= names:
         kept = ["task", "method", "recipe", "labels", "gain", "low", "high", *PREDICTORS]
-        named = {"recipe": frame["recipe"].map(RECIPES), "method": frame["method"].map(method_title)}
-        return frame.assign(**named)[kept].dropna(axis="columns", how="all")
+        return frame[kept].dropna(axis="columns", how="all")
     if names >= _SCORES:
         return beside_paper(frame) if "steps" not in names else _cost(frame)
     return frame.drop(columns=["records", "preset"], errors="ignore").dropna(axis="columns", how="all")

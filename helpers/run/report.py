@@ -21,9 +21,10 @@ from helpers.results.render import markdown
 from helpers.run import readable
 from helpers.run.models import adapted_models, loading, shown
 from helpers.run.notebook_pages import write_pages
-from helpers.run.sections import SECTIONS, Section, further
+from helpers.run.sections import SECTIONS, TABLES, Section, further
 from helpers.study.opening import spec_of
 
+FOLDED = 60  # rows above which a table in Markdown is folded
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -72,9 +73,13 @@ def results_markdown(run_dir: Path | str) -> str:
     for section in _present(tables, {}):
         for name in section.tables:
             if len(tables.get(name, ())):
+                title, columns = TABLES.get(name, ("", ""))
                 frame = readable.arranged(tables[name], run / "tables" / f"{name}.csv")
-                source = f" ({section.paper})" if section.paper else ""
-                parts.append(f"**{section.title}**{source}\n\n{markdown(frame)}")
+                table = markdown(frame)
+                if len(frame) > FOLDED:
+                    table = f"<details><summary>{len(frame)} rows</summary>\n\n{table}\n</details>\n"
+                source = f" ({section.paper})" if section.paper and not title else ""
+                parts.append("\n\n".join(filter(None, [f"**{title or section.title}**{source}", columns, table])))
     return "\n".join(parts)
 
 
@@ -175,8 +180,10 @@ def _table(path: Path, frame: pd.DataFrame) -> dict:
     arranged = readable.arranged(frame, path)
     full = frame.drop(columns="records", errors="ignore")
     more = len(frame) and list(arranged.columns) != list(full.columns)
+    title, columns = TABLES.get(path.stem, ("", ""))
     return {
-        "caption": f"tables/{path.name}, {rows}",
+        "caption": f"{title}: tables/{path.name}, {rows}" if title else f"tables/{path.name}, {rows}",
+        "columns": columns,
         "cells": readable.cells(arranged) if len(frame) else None,
         "full": readable.cells(full) if more else None,
     }

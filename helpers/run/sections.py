@@ -32,7 +32,8 @@ SECTIONS = (
     Section(
         "What to do with text like this", "not in the paper",
         "For each task: adapt or not, to what, at what price, and how surely this run can tell. Below it, how often "
-        "cheaper looks foretold the gain that was found, over every task, adaptation and number of labels.",
+        "cheaper looks foretold the gain that was found: of every adaptation at the run's number of labels, of those "
+        "of the label curve at each of its numbers.",
         "06_report", ("advice", "hit_rates", "calibration"),
     ),
     Section(
@@ -112,6 +113,36 @@ SECTIONS = (
          Figure("tapt_without_leaks", "Scores with and without the repeated texts", "tapt")),
     ),
 )  # fmt: skip
+
+# By file name: the title of a table that is not its section's first, and what its columns hold.
+TABLES = {
+    "hit_rates": (
+        "How often a cheaper look was right",
+        "Pairs: gains that were foretold and found. Called: foretold surely above or below zero; right: the share of "
+        "these whose sign was found. Error: mean distance in points, beside that of foretelling no gain at all. Held: "
+        "the share of the foretold 95 % intervals that hold the gain found.",
+    ),
+    "calibration": (
+        "Each gain beside what was foretold of it",
+        "Gain: points of F1 over the base with its 95 % interval. Foretold by the frozen read-out of the same model "
+        "(frozen), by that from the fewest labels (few), by the mean gain on the other tasks (others) and by the fall "
+        "of the loss on dev text (loss); their intervals are in the CSV.",
+    ),
+    "adaptation_chance": (
+        "DAPT made again by another seed",
+        "Effect: how many points the two lie apart, with 95 %, over n draws of labels. Spread: the standard deviation, "
+        "in points, that the chance of one adaptation gives a task's score.",
+    ),
+    "claims_with_chance": (
+        "The claims with the chance of one adaptation counted",
+        "The frozen read-out's effects again; the columns with chance add that spread to every adapted side.",
+    ),
+    "label_worth": (
+        "",
+        "Worth: how many labels more the base would need to score as high, with 95 %; inf (-inf) where it would need "
+        "more (fewer) than the curve has.",
+    ),
+}  # fmt: skip
 
 
 def further(tables, figures) -> Section:

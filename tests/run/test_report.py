@@ -300,7 +300,7 @@ def test_markdown_goes_between_the_markers_and_nowhere_else(run, tmp_path):
     text = readme.read_text()
     assert text.startswith("# Top\n<!-- results:start -->\nPreset `demo`")
     assert text.endswith("\n<!-- results:end -->\nbelow\n") and "old" not in text
-    assert "| chemprot | paper | 81.9 ±1.3 | 81.9 ±0.4 |" in text and r"a\|b" in text
+    assert "| chemprot | fine-tuned | 81.9 ±1.3 | 81.9 ±0.4 |" in text and r"a\|b" in text
     write_results_markdown(run, readme)
     assert readme.read_text() == text
     readme.write_text("no markers")
