@@ -13,6 +13,7 @@ import pandas as pd
 from helpers.config import make_config
 from helpers.methods import method_title, split_selection
 from helpers.results.cells import Cells
+from helpers.results.records import RECIPES
 from helpers.results.stats import Comparison, holm, paired_combined
 
 COLUMNS = ("task", "question", "answer", "evidence")
@@ -29,7 +30,6 @@ OUTCOMES = {
 # Tokens a second of DAPT on roberta-base with one H200: a model of its shape read 908,000 with 8,192 words
 # (benchmarks/README.md); the head's 50,265 are 6 % more work.
 GPU = 850_000
-RECIPES = {"paper": "fine-tuned", "strong": "fine-tuned, stronger recipe", "frozen": "frozen read-out"}
 
 
 def advise(
@@ -129,9 +129,12 @@ def _against_words(by_recipe: dict[str, Cells]) -> dict[str, tuple[str, Comparis
         fitted = words.loc[[words.index[0]] * len(seeds)] if len(words) == 1 else words.loc[seeds]
         if not len(seeds) or fitted["train_size"].iloc[0] != model["train_size"].iloc[0]:
             continue
-        predictions = [np.stack(list(cell["test_predictions"])) for cell in (fitted, model.loc[seeds])]
-        first = model.iloc[0]
-        found[recipe] = best, paired_combined(first["test_gold"], *predictions, len(first["labels"]), first["metric"])
+        model, first = model.loc[seeds], model.iloc[0]
+        predictions = [np.stack(list(cell["test_predictions"])) for cell in (fitted, model)]
+        found[recipe] = best, paired_combined(
+            first["test_gold"], *predictions, len(first["labels"]), first["metric"], groups=first["test_groups"],
+            adaptations=model["adaptation_seed"].fillna(0).to_numpy(),
+        )  # fmt: skip
     return found
 
 

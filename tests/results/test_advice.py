@@ -56,6 +56,18 @@ def test_counting_words_wins_by_one_sure_read_out_that_no_other_contradicts(wins
     assert _words_win(compared) is wins
 
 
+def test_counting_words_is_judged_by_documents_where_rows_come_from_documents(study):
+    records = study({("imdb", method): 0.5 for method in ("tfidf", "base", "tapt")}, seeds=6)
+    groups = np.repeat(np.arange(20), 20)
+    right = {"tfidf": groups < 15, "base": (groups >= 5) & (groups < 17), "tapt": groups >= 20}
+    hits = [np.where(right[row.method], row.test_gold, (row.test_gold + 1) % 3) for row in records.itertuples()]
+    scores = [{"tfidf": 75.0, "base": 60.0, "tapt": 0.0}[method] for method in records["method"]]
+    alone = records.assign(test_predictions=hits, score=scores)  # 400 rows that know nothing of each other
+    assert advise(alone).set_index("question").loc["words", "answer"] == "yes, better than any model here"
+    together = alone.assign(test_groups=[groups] * len(records))
+    assert advise(together).set_index("question").loc["words", "answer"] == "about as well"
+
+
 def test_what_it_buys_is_the_surest_gain_and_not_the_luckiest(study):
     few = study({("imdb", method): value for method, value in dict(base=0.5, dapt=0.8).items()}, seeds=2, rows=20)
     surest = study({("imdb", method): value for method, value in dict(base=0.5, dapt=0.6).items()}, seeds=6, rows=1500,
