@@ -69,7 +69,8 @@ def claims(
     order = list(dict.fromkeys(["dapt_beats_base", EVERY_DOMAIN, FARTHER, *CLAIMS]))
     rows.sort(key=lambda row: (*row.common.values(), row.measure != "f1", order.index(row.claim), _SCOPES[row.scope]))
     others = [table([overlap_order(overlap, alpha)])] if overlap is not None else []
-    others += [loss_claims(losses, alpha=alpha)] if losses is not None else []
+    domains = dict(zip(records["task"], records["domain"], strict=True))
+    others += [loss_claims(losses, task_domains=domains, alpha=alpha)] if losses is not None else []
     others += [_text_losses(task_losses, alpha)] if task_losses is not None else []
     run = {name: " and ".join(sorted(records[name].unique())) for name in ("base_model", "preset")}
     found = [frame for frame in (table(rows), *(other.assign(**run) for other in others)) if len(frame)]

@@ -30,7 +30,7 @@ def loss_claims(
     """Verdicts on masked-LM loss: over all, and for each domain or task.
 
     documents: a row per model, sample and document with model ('base', 'dapt_<domain>', 'tapt_<task>'), sample
-    ('generic', a domain, or a task for its dev texts), document (its place in the sample) and loss (nats). For
+    ('generic', a domain, or 'task_<task>' for its dev texts), document (its place in the sample) and loss (nats). For
     'tapt_lowers_task_loss_more' TAPT and the domain's DAPT must have read as many tokens. task_domains: domain of
     tasks that the registry does not know. alpha: level of the tests.
 
@@ -173,11 +173,12 @@ def _own_is_lowest(pairs: _Pairs) -> list[Row]:
 def _tapt_against_dapt(pairs: _Pairs, task_domains: Mapping[str, str]) -> list[Row]:
     """Loss of the task's dev text under the domain's DAPT minus that under TAPT."""
     rows = []
-    for model, task in pairs.losses:
-        if model == f"tapt_{task}":
+    for model, sample in pairs.losses:
+        task = sample.removeprefix("task_")
+        if sample == f"task_{task}" and model == f"tapt_{task}":
             domain = task_domains.get(task) or (TASKS[task].domain if task in TASKS else "")
-            if (f"dapt_{domain}", task) in pairs.losses:
-                found = pairs.compare((f"dapt_{domain}", task), (model, task))
+            if (f"dapt_{domain}", sample) in pairs.losses:
+                found = pairs.compare((f"dapt_{domain}", sample), (model, sample))
                 rows.append(_new(3, "task", task, f"dapt_{domain} - {model}", found))
     if not rows:
         return _missing(3, "No task has losses of its dev text under TAPT and under its domain's DAPT.")

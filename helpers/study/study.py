@@ -17,7 +17,7 @@ from helpers.results import load_records, record_path, write_record
 from helpers.results.cells import never_learnt
 from helpers.store import open_store
 from helpers.study import makers
-from helpers.study.opening import open_config
+from helpers.study.opening import foreign_rates, open_config
 from helpers.study.plan import GENERIC, NothingToCompare, Plan
 from helpers.study.steps import Step, make
 from helpers.study.texts import Lines, Thinned
@@ -50,6 +50,8 @@ class Study:
         """
         study = cls(open_config(PRESET, overrides))
         study.plan.base  # noqa: B018 - a base that is not there is refused before anything is computed
+        if caution := foreign_rates(study.config):
+            study.log(caution)
         study.write("config.json", study.config.model_dump_json(indent=1) + "\n")
         return study
 
@@ -233,11 +235,12 @@ class Study:
     def document_losses(self, tasks: Sequence[str] = ()) -> pd.DataFrame:
         """The same, a row a document, for paired comparisons: model, sample, document, loss, masked_tokens.
 
-        tasks: dev text of these too, under the base, the DAPT of their domain and their TAPT ('tapt_<task>').
+        tasks: dev text of these too (sample 'task_<task>'), under the base, the DAPT of their domain and their TAPT
+        ('tapt_<task>').
         """
         plan, found = self.plan, self._domain_losses()
         steps = {
-            (name, task): plan.losses(model, plan.task_text(task, "dev"))
+            (name, f"task_{task}"): plan.losses(model, plan.task_text(task, "dev"))
             for task in tasks
             for name, model in {
                 "base": None, f"dapt_{plan.domain_of(task)}": plan.model("dapt", task), f"tapt_{task}": plan.tapt(task),

@@ -13,6 +13,7 @@ from helpers.results.overlap_claims import ORDER
 from helpers.results.verdicts import COLUMNS
 
 DOMAINS = ("biomed", "cs", "news", "reviews")
+TASK_SAMPLES = ("task_sciie", "task_bbc", "task_mine")
 N = 60
 
 
@@ -90,10 +91,10 @@ def test_own_dapt_must_beat_every_other():
 
 
 def test_tapt_against_dapt_on_the_tasks_text():
-    models, samples = ("base", "dapt_cs", "dapt_news", "tapt_sciie", "tapt_bbc", "tapt_mine"), ("sciie", "bbc", "mine")
+    models, samples = ("base", "dapt_cs", "dapt_news", "tapt_sciie", "tapt_bbc", "tapt_mine"), TASK_SAMPLES
 
     def shift(model, sample):
-        return -0.5 if model == f"tapt_{sample}" else -0.2 if model.startswith("dapt") else 0.0
+        return -0.5 if sample == model.replace("tapt", "task") else -0.2 if model.startswith("dapt") else 0.0
 
     documents = losses(shift, models, samples)
     rows = loss_claims(documents).query("claim == 'tapt_lowers_task_loss_more'")
@@ -101,9 +102,20 @@ def test_tapt_against_dapt_on_the_tasks_text():
     assert rows["effect"].tolist() == pytest.approx([0.3] * 3, abs=0.03) and rows["paper_effect"].isna().all()
     mine = loss_claims(documents, task_domains={"mine": "cs"}).query("task == 'mine'").iloc[0]
     assert mine["comparison"] == "dapt_cs - tapt_mine"
-    nothing = whole(loss_claims(losses(shift, ("base",), ("bbc",))))
+    nothing = whole(loss_claims(losses(shift, ("base",), ("task_bbc",))))
     assert (nothing["verdict"] == "undecided").all() and len(nothing) == 4
     assert "under TAPT and under its domain's DAPT" in nothing.loc["tapt_lowers_task_loss_more", "why"]
+
+
+def test_a_task_of_your_own_is_judged_by_the_domain_its_records_name(study):
+    records = study({("law", "base"): 0.6}, domain="law")
+    documents = losses(lambda model, sample: -0.3 * model.startswith("tapt"), ("base", "dapt_law", "tapt_law"),
+                       ("law", "task_law"))  # fmt: skip
+    table = claims(records, losses=documents)
+    task = table.query("claim == 'tapt_lowers_task_loss_more' and scope == 'task'").iloc[0]
+    assert task["task"] == "law" and task["verdict"] == "reproduced" and task["effect"] == pytest.approx(0.3, abs=0.03)
+    home = table.query("claim == 'loss_falls_at_home' and scope == 'all'")  # by the domain's own sample
+    assert home["effect"].item() == pytest.approx(0, abs=0.05)
 
 
 def test_losses_that_do_not_fit_are_refused():
