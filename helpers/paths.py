@@ -10,6 +10,14 @@ MINI = Path(__file__).parent / "mini" / "weights"  # the bundled base model
 A_MODEL = "give BASE_MODEL=mini, a local Hugging Face folder of a masked LM, or a hub name with network"
 
 
+def expanded(place: str | Path) -> Path:
+    """The path with ~ and ~name as the folders they mean; raises UserError for a user that this machine has not."""
+    try:
+        return Path(place).expanduser()
+    except RuntimeError:
+        raise UserError(f"{place}: there is no such user on this machine") from None
+
+
 def project_root() -> Path:
     """The checkout this package runs from, or the working folder when it was installed as a wheel."""
     parent = Path(__file__).resolve().parent.parent
@@ -18,14 +26,14 @@ def project_root() -> Path:
 
 def outputs_dir(run: str, override: str = "") -> Path:
     """Folder of one run's results: `override` when given, else outputs/<run> in the checkout."""
-    return Path(override).expanduser() if override else project_root() / "outputs" / run
+    return expanded(override) if override else project_root() / "outputs" / run
 
 
 def cache_dir() -> Path:
     """Folder for downloads and reusable artifacts: $DSP_CACHE, else the user's cache folder."""
     override = os.environ.get("DSP_CACHE")
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(override).expanduser() if override else Path(base) / "dont-stop-pretraining"
+    return expanded(override) if override else Path(base) / "dont-stop-pretraining"
 
 
 def model_folder(name: str | Path, where: str) -> Path | None:

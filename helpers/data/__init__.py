@@ -4,7 +4,7 @@ from importlib import import_module
 
 _HOMES = {
     "registry": ("TaskSpec", "DomainSpec", "TASKS", "DOMAINS", "task_spec", "domain_spec", "known_tasks",
-                 "read_task_file", "domain_names"),
+                 "read_task_file", "domain_names", "own_domains"),
     "sources": ("domain_name",),
     "tasks": ("Task", "load_task", "load_domain", "subsample", "drawn_rows"),
     "corpus": ("Corpus", "Filtered", "split_heldout"),

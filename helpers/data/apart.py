@@ -35,22 +35,50 @@ def set_apart(rows: pd.DataFrame, wanted: tuple[str, ...], where: str, *, seed: 
     table = pd.DataFrame({"group": groups, "code": codes, "label": rows["label"].to_numpy()})
     by_group = table.sort_values("code").groupby("group", sort=False).agg(
         label=("label", "first"), size=("label", "size"))  # fmt: skip
-    side = {}
-    for _, some in by_group.groupby("label"):
-        room = {split: round(SHARES[split] * int(some["size"].sum())) for split in wanted}
-        for group, size in some["size"].items():
-            split = next((split for split in wanted if size <= room[split]), "train")
-            side[group] = split
-            if split != "train":
-                room[split] -= size
+    counts = pd.crosstab(table["group"], table["label"])
+    if GROUP_COLUMN in rows and (counts > 0).sum(axis=1).max() > 1:
+        side = _by_documents(counts.loc[by_group.index], wanted)
+    else:
+        side = _by_label(by_group, wanted)
     sides = np.array([side[group] for group in groups])
     found = {split: rows[sides == split] for split in ("train", *wanted)}
     for split, some in found.items():
         if not len(some):
             kinds = len(by_group)
-            near = f", near copies of {kinds} text{'s' * (kinds > 1)} that stay together," if kinds < len(rows) else ""
+            kept = f"near copies of {kinds} text{'s' * (kinds > 1)} that stay together"
+            if GROUP_COLUMN in rows:
+                kept = f"{kinds} groups by {GROUP_COLUMN} and near copies that stay together"
+            said = f"{len(rows)} rows, {kept}," if kinds < len(rows) else f"{len(rows)} rows"
             raise UserError(
-                f"{where}: {len(rows)} rows{near} are too few to set {split} apart; give ten rows a label or more, "
+                f"{where}: {said} are too few to set {split} apart; give ten rows a label or more, "
                 f"or a file {split} of your own"
             )
     return found
+
+
+def _by_label(by_group: pd.DataFrame, wanted: tuple[str, ...]) -> dict[int, str]:
+    """The split of each group: of every label its share, a group going by the label of its first row."""
+    side = {}
+    for _, some in by_group.groupby("label"):
+        room = {split: round(SHARES[split] * int(some["size"].sum())) for split in wanted}
+        for group, size in some["size"].items():
+            side[group] = next((split for split in wanted if size <= room[split]), "train")
+            if side[group] != "train":
+                room[side[group]] -= size
+    return side
+
+
+def _by_documents(counts: pd.DataFrame, wanted: tuple[str, ...]) -> dict[int, str]:
+    """The split of each group where groups mix labels, as documents do: the share of all rows, whatever their labels.
+
+    counts: rows by group and label, in the order that groups are taken. The last group of a label stays in train.
+    """
+    room = {split: SHARES[split] * int(counts.to_numpy().sum()) for split in wanted}
+    left, side = counts.sum().to_numpy(), {}
+    for group, own in zip(counts.index, counts.to_numpy(), strict=True):
+        keeps = bool((left[own > 0] > own[own > 0]).all())
+        side[group] = next((split for split in wanted if keeps and own.sum() <= room[split]), "train")
+        if side[group] != "train":
+            room[side[group]] -= own.sum()
+            left = left - own
+    return side

@@ -13,6 +13,7 @@ from helpers.data.jsonl import read_rows
 from helpers.data.raw import FORMS, form, lines, opened
 from helpers.data.text import EMPTY, fault
 from helpers.errors import UserError, nearest
+from helpers.paths import expanded
 
 # Looked for in this order where no column is named.
 TEXT_COLUMNS = ("text", "sentence", "content", "body", "abstract", "review", "document", "article", "passage",
@@ -35,7 +36,7 @@ def records(source) -> Iterator[Record]:
     [('DataFrame', 1, {'text': 'one', 'label': 'a'})]
     """
     if isinstance(source, str | Path):
-        path = laid_out(Path(source).expanduser())
+        path = laid_out(expanded(source))
         return _folder(path) if path.is_dir() else _file(path)
     if isinstance(source, pd.DataFrame):
         return _frame("DataFrame", source, 1)
@@ -124,6 +125,8 @@ def _table(path: Path, kind: str) -> Iterator[Record]:
             for chunk in chunks:
                 if not isinstance(chunk.index, pd.RangeIndex):
                     raise UserError(f"{path}, row {row}: more fields than the header has; quote texts with commas")
+                if kind == ".tsv":
+                    _refuse_swallowed(path, chunk, row)
                 yield from _frame(str(path), chunk, row)
                 row += len(chunk)
     except UnicodeDecodeError:
@@ -134,6 +137,18 @@ def _table(path: Path, kind: str) -> Iterator[Record]:
         raise UserError(f"{path}: no rows; expected a header line and rows") from None
     except pd.errors.ParserError as error:
         raise UserError(f"{path}: malformed table ({' '.join(str(error).split())}); check its quotes") from None
+
+
+def _refuse_swallowed(path: Path, chunk: pd.DataFrame, first: int) -> None:
+    """UserError for a field with tabs and line breaks: most TSV is unquoted, and a text may begin with a quote."""
+    for column in chunk:
+        swallowed = chunk[column].str.contains(r"\t[^\n]*\n|\n[^\n]*\t", regex=True)
+        if swallowed.any():
+            row = first + int(swallowed.to_numpy().argmax())
+            raise UserError(
+                f"{path}, row {row}: {column} holds tabs and line breaks, so it has swallowed rows; where a text "
+                "begins with a quotation mark, put the text in quotation marks and double those inside"
+            )
 
 
 def _parquet(path: Path) -> Iterator[Record]:
@@ -267,7 +282,8 @@ def labelled(source, text_column: str = "", label_column: str = "") -> tuple[pd.
             )
         texts.append(value[text_name])
         labels.append(label)
-        groups.append(value.get(GROUP_COLUMN))
+        group = value.get(GROUP_COLUMN)
+        groups.append(None if missing(group) or not str(group).strip() else str(group))
         rows.append(row)
     if not texts:
         said = source if isinstance(source, str | Path) else type(source).__name__
@@ -277,9 +293,14 @@ def labelled(source, text_column: str = "", label_column: str = "") -> tuple[pd.
     index = pd.Index(rows, name="row")
     frame = pd.DataFrame({"text": texts, "label": labels}, dtype=object, index=index)
     if groups.count(None) < len(groups):  # a row without one stands alone
-        frame[GROUP_COLUMN] = [f"row {row}" if one is None else str(one) for row, one in zip(rows, groups, strict=True)]
+        frame[GROUP_COLUMN] = [f"row {row}" if one is None else one for row, one in zip(rows, groups, strict=True)]
         note = "; ".join(filter(None, [note, f"rows of one {GROUP_COLUMN} belong together"]))
     return frame, note
+
+
+def missing(value) -> bool:
+    """Whether a cell holds nothing: None, NaN or pandas' NA."""
+    return value is None or value is pd.NA or value is pd.NaT or value != value
 
 
 def _label(value: Mapping, name: str, where: str, row: int) -> str:
@@ -290,7 +311,7 @@ def _label(value: Mapping, name: str, where: str, row: int) -> str:
         return label.strip()
     if isinstance(label, int):  # bool is an int: true and false keep their JSON spelling
         return json.dumps(label)
-    if label is None or label != label:
+    if missing(label):
         raise UserError(f"{where}, row {row}: {_missing(name, value, 'label_column')}")
     found = "empty" if isinstance(label, str) else f"a {type(label).__name__}"
     raise UserError(f"{where}, row {row}: {name} is {found}; expected a string or a whole number")

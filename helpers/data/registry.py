@@ -9,6 +9,7 @@ from helpers.data.raw import form, stem
 from helpers.data.records import TEXT_COLUMNS, find_column
 from helpers.data.sources import data_root, domain_name
 from helpers.errors import UserError, nearest
+from helpers.paths import expanded
 
 METRICS = ("micro_f1", "macro_f1")
 
@@ -147,13 +148,19 @@ def domain_spec(name: str, domain_file: str | Path = "", data_dir: str | Path = 
 
     domain_file: one or more of your own, see own_domains. data_dir: a data root, whose domains/ are known too.
     """
-    domains = {**DOMAINS, **root_domains(data_dir), **own_domains(domain_file)}
+    domains = known_domains(domain_file, data_dir)
     if name not in domains:
         raise UserError(
             f"domain {name!r}: there is none of that name.{nearest(str(name), domains)} "
-            f"Domains: {', '.join(domains)}; DOMAIN_FILE adds your own"
+            f"Domains: {', '.join(domains)}; DOMAIN_FILE adds your own, and a task of yours says its domain in the "
+            "entry of TASK_FILE, of the data root's tasks.toml or of tasks/<task>/task.toml"
         )
     return domains[name]
+
+
+def known_domains(domain_file: str | Path = "", data_dir: str | Path = "") -> dict[str, DomainSpec]:
+    """The study's domains, those of the data root and of DOMAIN_FILE, by name; the last go before."""
+    return {**DOMAINS, **root_domains(data_dir), **own_domains(domain_file)}
 
 
 def domain_names(domain_file: str | Path = "") -> tuple[str, ...]:
@@ -170,7 +177,7 @@ def own_domains(domain_file: str | Path = "") -> dict[str, DomainSpec]:
     found: dict[str, DomainSpec] = {}
     parts = [str(part).strip() for part in str(domain_file).split(",")] if str(domain_file) else []
     for part in filter(None, parts):
-        path = Path(part).expanduser()
+        path = expanded(part)
         name = domain_name(path)
         if name in found:
             other = found[name].path
@@ -235,7 +242,7 @@ def own_task(path: str | Path, domain: str = "") -> TaskSpec:
     if name in TASKS:
         raise UserError(f"{path}: the name {name!r} is taken by a task of the study; rename the file or folder")
     return TaskSpec(name, domain or name, description=f"rows of {Path(path).name}", licence="yours", kind="user",
-                    folder=str(Path(path).expanduser()))  # fmt: skip
+                    folder=str(expanded(path)))  # fmt: skip
 
 
 def read_task_file(path: str | Path = "", domain: str = "") -> dict[str, TaskSpec]:
@@ -249,7 +256,7 @@ def read_task_file(path: str | Path = "", domain: str = "") -> dict[str, TaskSpe
     """
     if not path:
         return {}
-    path = Path(path).expanduser()
+    path = expanded(path)
     entries = _read_entries(path) if path.suffix.lower() in (".toml", ".json") and not path.is_dir() else None
     if entries is None or _are_rows(entries):
         if not path.exists():
@@ -320,5 +327,5 @@ def _own_task(entry, where: str, base: Path) -> TaskSpec:
         description=entry.get("description", ""),
         licence=entry.get("licence", "yours"),
         kind="user",
-        folder=str(base / Path(folder).expanduser()) if folder else None,
+        folder=str(base / expanded(folder)) if folder else None,
     )

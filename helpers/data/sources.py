@@ -6,7 +6,7 @@ from pathlib import Path
 
 from helpers.data.raw import form, stem
 from helpers.errors import UserError
-from helpers.paths import cache_dir
+from helpers.paths import cache_dir, expanded
 
 SPLITS = ("train", "dev", "test")
 ALIASES = {"train": ("train", "training"), "dev": ("dev", "validation", "valid", "val"), "test": ("test",)}
@@ -21,7 +21,7 @@ def data_root(data_dir: str | Path = "") -> Path | None:
     value = str(data_dir) or os.environ.get("DSP_DATA", "")
     if not value or value == "toy":
         return None
-    root = Path(value).expanduser()
+    root = expanded(value)
     if not root.is_dir():
         raise UserError(f"data root {value}: no such folder; expected one with tasks/ and domains/ in it")
     return root

@@ -24,9 +24,9 @@ from helpers.data.records import (
     saved_by_datasets,
 )
 from helpers.data.registry import (
-    DOMAINS,
     TaskSpec,
     domain_spec,
+    known_domains,
     known_tasks,
     own_domains,
     own_task,
@@ -34,6 +34,7 @@ from helpers.data.registry import (
 )
 from helpers.data.sources import ALIASES, SPLITS, data_root, domain_name, find, splits_in
 from helpers.errors import UserError
+from helpers.paths import expanded
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,8 @@ def load_task(
             place = laid_out(place)
             splits, where = task_splits(spec, place), str(place)
             extra = find(place, "unlabeled")
+    if spec.kind in ("toy", "sample"):
+        text_column = label_column = ""  # of your own data, which these are not
     frames, notes = {}, []
     for split, rows in splits.items():
         frames[split], note = labelled(rows, text_column, label_column)
@@ -144,6 +147,12 @@ def load_task(
     labels = tuple(sorted(frames["train"]["label"].unique()))
     check_labels(frames, where)
     most = {"train": max_train, "dev": max_dev, "test": max_test}
+    for split, rows in most.items():
+        if 0 < rows < len(labels):
+            raise UserError(
+                f"{where}: {rows} rows of {split} are fewer than the {len(labels)} labels; give MAX_{split.upper()} "
+                f"(max_{split}) of {len(labels)} or more, or 0 for all rows"
+            )
     kept = {split: subsample(frames[split], rows) for split, rows in most.items()}
     unlabeled = list(Texts(extra, text_column)) if extra else []
     return Task(spec, **kept, unlabeled=unlabeled, labels=labels, source="; ".join([source, *notes]))
@@ -166,8 +175,8 @@ def load_domain(
         raise UserError("domain: expected a name, a file or texts, got None")
     if not isinstance(domain, str | Path):
         return Corpus(name or "own", "given in memory", texts=domain, text_column=text_column)
-    if _is_path(domain, DOMAINS):
-        return _own_corpus(name or domain_name(domain), Path(domain).expanduser(), "your file", text_column)
+    if _is_path(domain, known_domains(domain_file, data_dir)):
+        return _own_corpus(name or domain_name(domain), expanded(domain), "your file", text_column)
     spec = domain_spec(str(domain), domain_file, data_dir)
     root = data_root(data_dir)
     if spec.path and spec.name in own_domains(domain_file):
@@ -223,7 +232,7 @@ def _splits_of(task) -> dict:
 
 def rows_of(path: str | Path):
     """What to read a file or folder of your own by: the training split of a folder that has one, else itself."""
-    path = laid_out(Path(path).expanduser())
+    path = laid_out(expanded(path))
     if path.is_dir() and saved_by_datasets(path):
         saved = load_saved(path)
         return _splits_of(saved)["train"] if isinstance(saved, Mapping) else saved

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from helpers.errors import UserError
+from helpers.paths import expanded
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ def fetch_wheel(wheel: Wheel, folder: Path, what: str, ways_out: str) -> Path:
     """
     project, version = wheel.requirement.replace("-", "_").split("==")
     own = os.environ.get("DSP_WHEELS", "")
-    found = sorted(Path(own).expanduser().glob(f"{project}-{version}-*.whl")) if own else []
+    found = sorted(expanded(own).glob(f"{project}-{version}-*.whl")) if own else []
     if not found:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
                    "--only-binary", ":all:", "--retries", "1", "--timeout", "15", "--dest", str(folder),

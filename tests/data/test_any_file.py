@@ -150,6 +150,24 @@ def test_rows_of_one_document_stay_on_one_side_and_are_numbered():
     assert load_task(frame.assign(group_id=[None, *frame["group_id"][1:]])).train["group_id"].notna().all()
 
 
+@pytest.mark.parametrize("none", [None, float("nan"), pd.NA, "", " "])
+def test_a_row_without_its_group_stands_alone(none):
+    groups = [1, 1, *[none] * (len(FRAME) - 2)]
+    found = labelled(FRAME.assign(group_id=pd.Series(groups, dtype=object, index=FRAME.index)))[0]["group_id"]
+    assert found.nunique() == len(FRAME) - 1 and found.iloc[0] == found.iloc[1] == "1"
+
+
+def test_documents_of_many_labels_are_set_apart_whole():
+    rows = pd.DataFrame(
+        [{"text": f"line {line} of {n} is about {line * n % 97} and {n * 31 + line}", "label": "abcde"[line % 5],
+          "group_id": f"document {n}"} for n in range(20) for line in range(50)]
+    )  # fmt: skip
+    rows.loc[777, "label"] = "rare"  # whose only document is then one to train on
+    task = load_task(rows)
+    assert [part["group_id"].nunique() for part in (task.train, task.dev, task.test)] == [14, 2, 4]
+    assert "rare" in set(task.train["label"]) and len(task.train) == 700
+
+
 def test_what_a_folder_lacks_is_set_apart_and_validation_is_dev(tmp_path):
     folder = tmp_path / "mine"
     write_jsonl(folder / "train.jsonl", topics(0, 50, "a") + topics(1, 50, "b"))
@@ -344,10 +362,39 @@ def test_rows_are_counted_as_the_file_counts_them(tmp_path):
     assert [row for _, row, _ in records(FRAME[:2])] == [1, 2]
 
 
+def test_a_quote_that_swallows_rows_of_a_tsv_is_named(tmp_path):
+    path = tmp_path / "a.tsv"
+    path.write_text('text\tlabel\n"Hello there\ta\nfine\tb\nbye" he said\ta\nnext\tb\n')
+    with pytest.raises(UserError, match="a.tsv, row 2: text holds tabs and line breaks, so it has swallowed rows"):
+        labelled(path)
+    path.write_text('text\tlabel\n"two\nlines, ""x"" quoted"\ta\nnext\tb\n')
+    assert labelled(path)[0]["text"].tolist() == ['two\nlines, "x" quoted', "next"]
+
+
+def test_a_folder_beside_does_not_stand_in_for_a_domain_of_that_name(tmp_path, monkeypatch):
+    (tmp_path / "law").mkdir()
+    (tmp_path / "law" / "raw.txt").write_text("raw page\n")
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "law.txt").write_text("a statute\n")
+    monkeypatch.chdir(tmp_path)
+    assert list(load_domain("law", domain_file="src/law.txt")) == ["a statute"]
+    assert list(load_domain("law")) == ["raw page\n"]
+
+
+def test_fewer_rows_than_labels_are_refused():
+    frame = pd.DataFrame(topics(0, 40, "a") + topics(1, 40, "b") + topics(2, 40, "c"))
+    for split in ("train", "dev", "test"):
+        with pytest.raises(UserError, match=f"2 rows of {split} are fewer than the 3 labels; give MAX_{split.upper()}"):
+            load_task(frame, **{f"max_{split}": 2})
+
+
 @pytest.mark.parametrize(
     ("ask", "said"),
     [
         (lambda: load_task(""), "task '': there is none"),
+        (lambda: load_task("~nosuchuser/a.csv"), "there is no such user"),
+        (lambda: load_domain("~nosuchuser/a.txt"), "there is no such user"),
+        (lambda: labelled(pd.DataFrame({"text": ["x"], "label": pd.array([pd.NA], "Int64")})), "label is missing"),
         (lambda: load_domain(""), "domain '': there is none"),
         (lambda: load_task("gone.csv"), "gone.csv is no folder or file"),
         (lambda: load_domain("gone/"), "gone: no such file or folder"),
