@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 import numpy as np
@@ -17,6 +17,7 @@ _CHARACTER = rf"[[{_UNSPACED}]&&\p{{L}}]"
 _LETTER = rf"[[\p{{L}}\p{{N}}]--{_CHARACTER}]"
 _IN_WORD = rf"[[\p{{L}}\p{{M}}\p{{N}}]--{_CHARACTER}]"
 _ANY = regex.compile(rf"(?V1){_CHARACTER}")
+_PIECE = regex.compile(rf"(?V1)(?:{_CHARACTER}\p{{M}}*){{1,2}}|(?:(?!{_CHARACTER}).)+")
 _ONE = regex.compile(rf"(?V1){_CHARACTER}\p{{M}}*")
 _UNIT = regex.compile(rf"(?V1){_CHARACTER}\p{{M}}*|{_LETTER}{_IN_WORD}*")
 # A run without spaces, a word of two letters or more, or one letter of a script in which that can be a word.
@@ -59,6 +60,31 @@ def normalised(text: str) -> str:
 def has_unspaced(text: str) -> bool:
     """Whether a text has characters of a script without spaces between words."""
     return not text.isascii() and _ANY.search(text) is not None
+
+
+def loose_words(text: str) -> list[str]:
+    """What stands between spaces; in a script without them, pieces of two characters, since a word has about as many.
+
+    >>> loose_words("the dose, of IL-2!"), loose_words("BERTは東京へ行く。")
+    (['the', 'dose,', 'of', 'IL-2!'], ['BERT', 'は東', '京へ', '行く', '。'])
+    """
+    if not has_unspaced(text):
+        return text.split()
+    return [piece for token in text.split() for piece in _PIECE.findall(token)]
+
+
+def joined(words: Iterable[str]) -> str:
+    """Words to one text: a space between, but none beside a script without spaces.
+
+    >>> joined(["京へ", "BERT", "model", "は東"])
+    '京へBERT modelは東'
+    """
+    text, before = "", True
+    for word in words:
+        unspaced = has_unspaced(word)
+        text += word if unspaced or before else f" {word}"
+        before = unspaced
+    return text
 
 
 def length(text: str) -> int:

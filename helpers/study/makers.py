@@ -14,6 +14,7 @@ import numpy as np
 
 from helpers.errors import UserError
 from helpers.files import read_json, write_json
+from helpers.hashing import fingerprint
 from helpers.study.steps import makes
 from helpers.study.texts import Lines, Thinned, distinct_sentences, logger, shuffled_words, write_lines
 
@@ -23,17 +24,29 @@ TRAIN, HELDOUT, TEXTS, META = "train.jsonl", "heldout.jsonl", "texts.jsonl", "me
 
 
 @functools.lru_cache(maxsize=4)
-def load(name: str, source: tuple):
-    """The task, read once a process however many jobs ask for it."""
+def load(name: str, source: tuple, wanted: str):
+    """The task, read once a process however many jobs ask for it. wanted: `content` of it when the step was planned.
+
+    Raises UserError where its rows are others by now: under this key they would be taken for those.
+    """
     from helpers.data import load_task
 
-    return load_task(name, **dict(source))
+    task = load_task(name, **dict(source))
+    if content(task) != wanted:
+        raise UserError(f"task {name}: its rows changed while the study was at work; run it again")
+    return task
+
+
+def content(task) -> str:
+    """Fingerprint of a task's rows."""
+    return fingerprint([fingerprint(split[["text", "label"]]) for split in (task.train, task.dev, task.test)])
 
 
 @makes(version=1)
 def held(folder: Path, tasks: list, source: tuple, names: list) -> None:
     """Held-out text: dev and test of every task of the study, which nothing may train on."""
-    texts = (text for name in names for split in ("dev", "test") for text in getattr(load(name, source), split).text)
+    loaded = (load(name, source, wanted) for name, wanted in zip(names, tasks, strict=True))
+    texts = (text for task in loaded for split in ("dev", "test") for text in getattr(task, split).text)
     write_json(folder / META, write_lines(folder / TEXTS, texts))
 
 
@@ -42,7 +55,7 @@ def task_text(folder: Path, task: str, split: str, source: tuple, name: str, hel
     """Task text: 'train' or 'unlabeled' (with train) without held-out text, or 'dev' as it is, to measure loss on."""
     from helpers.data import exclude
 
-    loaded = load(name, source)
+    loaded = load(name, source, task)
     texts = list(loaded.dev.text if split == "dev" else loaded.train.text)
     if split == "unlabeled":
         texts += loaded.unlabeled
@@ -164,7 +177,7 @@ def record(
     """
     from helpers import classify
 
-    loaded = load(name, source).draw(labels, seed)
+    loaded = load(name, source, task).draw(labels, seed)
     if recipe:
         chosen = classify.Recipe(**recipe)
         result = classify.fine_tune(str(model or base_path), loaded, chosen, seed=seed, log=logger(folder))
@@ -181,7 +194,7 @@ def vectors(
     """Vectors of a frozen model: of a task's texts, for the frozen read-out."""
     from helpers.classify import text_vectors
 
-    np.savez(folder / "vectors.npz", **text_vectors(load(name, source), str(model or base_path), max_length))
+    np.savez(folder / "vectors.npz", **text_vectors(load(name, source, task), str(model or base_path), max_length))
 
 
 @makes(version=1)
@@ -192,7 +205,7 @@ def read_outs(
     """Frozen read-outs: of one model, or a baseline, on one task from as many labels, a record for each seed."""
     from helpers import classify
 
-    loaded, features = load(name, source), {}
+    loaded, features = load(name, source, task), {}
     if vectors:
         with np.load(vectors / "vectors.npz") as found:
             features = dict(found)
@@ -273,7 +286,7 @@ def quality(
     """Selections judged: by the task's dev text, which none of them saw; VAMPIRE's cost includes its training."""
     from helpers.select import compare_selections
 
-    dev, chosen = load(name, source).dev["text"], load_selection(selection)
+    dev, chosen = load(name, source, task).dev["text"], load_selection(selection)
     row = compare_selections({selector: chosen}, dev, list(Lines(pool / TEXTS)))
     if vampire:
         fit = read_json(vampire / "summary.json")
@@ -284,10 +297,12 @@ def quality(
 
 @makes(version=3)
 def overlap(folder: Path, documents: int, top: int, **domains: Path) -> None:
-    """Vocabulary overlap: of as many documents from all over each domain. Paper: Figure 2."""
+    """Vocabulary overlap: of as many documents from all over each domain ('of_<name>'). Paper: Figure 2."""
     from helpers.overlap import overlap_matrix
 
-    texts = {name: list(Thinned(Lines(domain / TRAIN), documents)) for name, domain in domains.items()}
+    texts = {
+        role.removeprefix("of_"): list(Thinned(Lines(domain / TRAIN), documents)) for role, domain in domains.items()
+    }
     overlap_matrix(texts, top=top).to_csv(folder / "table.csv", index=False)
 
 
@@ -297,4 +312,5 @@ def audit(folder: Path, task: str, source: tuple, name: str, own: Path, **corpor
     from helpers.data import audit as audit_task
 
     texts = {title.replace("_", " "): Lines(corpus / TRAIN) for title, corpus in corpora.items()}
-    audit_task(load(name, source), texts | {"tapt text": Lines(own / TEXTS)}).to_csv(folder / "table.csv", index=False)
+    found = audit_task(load(name, source, task), texts | {"tapt text": Lines(own / TEXTS)})
+    found.to_csv(folder / "table.csv", index=False)

@@ -24,6 +24,20 @@ def open_config(preset: str, overrides: Mapping) -> Config:
     return config
 
 
+def foreign_rates(config: Config) -> str:
+    """A line where learning rates that a preset has for its own base model are left to another base, else ''."""
+    preset = make_config(config.preset)
+    rates = ("learning_rate", "dapt_learning_rate", "tapt_learning_rate")
+    left = [name for name in rates if 0 < getattr(config, name) == getattr(preset, name)]
+    if config.base_model == preset.base_model or not left:
+        return ""
+    given = ", ".join(f"{name.upper()}={getattr(config, name):g}" for name in left)
+    return (
+        f"BASE_MODEL={config.base_model}: {given} of preset {config.preset} were chosen for {preset.base_model}; "
+        "another base may want other rates (preset paper has those for roberta-base)"
+    )
+
+
 def spec_of(task: str, config: Config) -> TaskSpec:
     """What is known of a task of this configuration before its text is read. Raises UserError for an unknown one."""
     return task_spec(task, config.task_file, config.data_dir, own_domain(config))

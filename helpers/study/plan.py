@@ -6,6 +6,7 @@ from pathlib import Path
 
 from helpers.config import Config
 from helpers.data import DOMAINS, domain_names, load_domain, load_task
+from helpers.data.raw import form
 from helpers.encoder.named import base_files, has_masked_lm_head
 from helpers.errors import UserError
 from helpers.hashing import fingerprint
@@ -30,11 +31,11 @@ class Plan:
 
     def __init__(self, config: Config):
         self.config = config
-        given = ("data_dir", "task_file", "text_column", "label_column", "max_train", "max_dev", "max_test")
-        self.source = (("domain", own_domain(config)), *((name, getattr(config, name)) for name in given))
-        self.places = {"data_dir": config.data_dir, "domain_file": config.domain_file}
-        if not config.task_file:
-            self.places["text_column"] = config.text_column
+        given = ("data_dir", "task_file", "label_column", "max_train", "max_dev", "max_test")
+        # TEXT_COLUMN is of TASK_FILE, else of DOMAIN_FILE, else of what a data root holds
+        column = "" if config.domain_file and not config.task_file else config.text_column
+        self.source = (("domain", own_domain(config)), ("text_column", column),
+                       *((name, getattr(config, name)) for name in given))  # fmt: skip
         self.tasks = tuple(dict.fromkeys((*config.tasks, *config.selection_tasks)))
 
     # Texts ---------------------------------------------------------------------------------------------
@@ -46,8 +47,7 @@ class Plan:
 
     @functools.cache  # noqa: B019
     def task_fingerprint(self, name: str) -> str:
-        task = self.task(name)
-        return fingerprint([fingerprint(split[["text", "label"]]) for split in (task.train, task.dev, task.test)])
+        return makers.content(self.task(name))
 
     @functools.cached_property
     def domains(self) -> tuple[str, ...]:
@@ -71,9 +71,18 @@ class Plan:
     @functools.cache  # noqa: B019
     def domain(self, name: str) -> Step:
         """A domain's whole text, to train on and held out. Raises UserError where its text cannot be had."""
-        corpus = load_domain(name, **self.places)
+        source = self._source_of_domain(name)
+        corpus = load_domain(name, **source)
         text = fingerprint(Path(corpus.path)) if corpus.path else fingerprint(corpus)
-        return Step(makers.domain, {"text": text}, {"held": self.held}, {"name": name, "source": self.places}, name)
+        if corpus.path and corpus.source != "sample":  # the same bytes are other texts by another ending or column
+            text = fingerprint([text, form(corpus.path), corpus.text_column])
+        return Step(makers.domain, {"text": text}, {"held": self.held}, {"name": name, "source": source}, name)
+
+    def _source_of_domain(self, name: str) -> dict:
+        config = self.config
+        own = not config.domain_file or name in domain_names(config.domain_file)
+        column = config.text_column if own and not config.task_file else ""
+        return {"data_dir": config.data_dir, "domain_file": config.domain_file, "text_column": column}
 
     @functools.cache  # noqa: B019
     def task_text(self, name: str, split: str = "train") -> Step:
@@ -356,9 +365,9 @@ class Plan:
     def overlap(self) -> Step:
         """Vocabulary overlap of PT and every domain. Paper: Figure 2."""
         settings = {"documents": self.config.overlap_documents, "top": self.config.top_words}
-        return Step(
-            makers.overlap, settings, {name: self.domain(name) for name in (GENERIC, *self.domains)}, name="domains"
-        )
+        # a domain may have the name of a setting
+        reads = {f"of_{name}": self.domain(name) for name in (GENERIC, *self.domains)}
+        return Step(makers.overlap, settings, reads, name="domains")
 
     def audit(self, task: str) -> Step:
         """Texts that a task shares between its splits and with the corpora."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from helpers.data import jsonl, unique_sentences
-from helpers.words import normalised
+from helpers.words import has_unspaced, joined, length, loose_words, normalised
 
 
 class Lines:
@@ -33,7 +33,7 @@ def write_lines(path: Path, texts: Iterable[str]) -> dict:
 
     def rows() -> Iterator[dict]:
         for text in texts:
-            found["words"] += len(text.split())
+            found["words"] += length(normalised(text)) if has_unspaced(text) else len(text.split())
             found["bytes"] += len(text.encode())
             yield {"text": text}
 
@@ -90,9 +90,9 @@ def shuffled_words(texts: Iterable[str], seed: int) -> Iterator[str]:
     """Each text with its words in random order: topic and frequency without syntax, a bag-of-words control."""
     order = random.Random(seed)
     for text in texts:
-        words = text.split()
+        words = loose_words(text)
         order.shuffle(words)
-        yield " ".join(words)
+        yield joined(words)
 
 
 def logger(folder: Path) -> Callable[[str], None]:

@@ -51,9 +51,17 @@ def test_write_lines_counts_and_reads_back(tmp_path):
     meta = write_lines(tmp_path / "x.jsonl", texts)
     assert list(Lines(tmp_path / "x.jsonl")) == texts
     assert meta == {"documents": 3, "words": 9, "bytes": len("".join(texts).encode())}
+    assert write_lines(tmp_path / "y.jsonl", ["東京へ行く。"])["words"] == 3
 
 
 def test_every_selector_of_every_preset_names_a_method():
     for preset in PRESETS.values():
         for selector in preset["selectors"]:
             assert split_selection(f"{selector}_50_tapt") == (selector, 50)
+
+
+def test_shuffling_reaches_scripts_without_spaces():
+    texts = ["東京へ行きました。天気がよかったので公園を歩いた。", "我们提出了一种新的图像分类方法。"]
+    shuffled = list(shuffled_words(texts, 0))
+    assert [Counter(text) for text in shuffled] == [Counter(text) for text in texts]
+    assert all(one != other for one, other in zip(shuffled, texts, strict=True))
