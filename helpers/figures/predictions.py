@@ -24,7 +24,9 @@ def confusion_matrices(tables: Mapping[str, pd.DataFrame], task: str = "", axes=
     for ax, (method, table) in zip(axes, tables.items(), strict=True):
         cells = table.map("{:.0f}".format, na_action="ignore").astype(object).fillna("")
         heat_map(ax, table, cells, cmap="Blues", vmin=0, vmax=100)
-        ax.set_xticks(ax.get_xticks(), table.columns, rotation=45, ha="right", rotation_mode="anchor")
+        ax.tick_params("x", labelrotation=45)
+        for label in ax.get_xticklabels():
+            label.set(ha="right", rotation_mode="anchor")
         ax.set(title=" · ".join(filter(None, (task, method_title(method)))), xlabel="predicted")
     axes[0].set_ylabel("true label")
     drawn = pd.concat(tables, names=["method"]).stack().rename("percent").reset_index()

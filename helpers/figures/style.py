@@ -81,9 +81,11 @@ def heat_map(ax, grid: pd.DataFrame, cells: pd.DataFrame, **colours) -> None:
     """Colours by the numbers of `grid`, the texts of `cells` on them; rows and columns are named by their index."""
     import seaborn
 
-    seaborn.heatmap(grid.astype(float), annot=cells, fmt="", annot_kws={"fontsize": 8.5}, cbar=False, ax=ax, **colours)
-    ax.set_xticks(np.arange(grid.shape[1]) + 0.5, grid.columns, rotation=0)
-    ax.set_yticks(np.arange(grid.shape[0]) + 0.5, grid.index, rotation=0)
+    seaborn.heatmap(grid.astype(float), annot=cells, fmt="", annot_kws={"fontsize": 8.5}, cbar=False, ax=ax,
+                    xticklabels=False, yticklabels=False, **colours)  # fmt: skip
+    # names may hold a $, which is a dollar here and no formula
+    ax.set_xticks(np.arange(grid.shape[1]) + 0.5, grid.columns, rotation=0, parse_math=False)
+    ax.set_yticks(np.arange(grid.shape[0]) + 0.5, grid.index, rotation=0, parse_math=False)
     ax.set(xlabel="", ylabel="")
     ax.grid(visible=False)
     ax.tick_params(length=0)

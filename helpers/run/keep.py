@@ -26,6 +26,8 @@ def keep_run(run: Path | str, folder: Path | str) -> Path:
     run, folder = Path(run), Path(folder)
     if not (run / "report.html").is_file():
         raise UserError(f"{run}: there is no report.html in it; finish the run first, or dsp report {run}")
+    if folder.resolve() == run.resolve():
+        raise UserError(f"{folder}: this is the run itself; keep it in another folder")
     if failed := sorted(run.glob("notebooks/*.failed.ipynb")):
         raise UserError(f"{failed[0]}: a notebook of the run failed; run it again first")
     places = _places(run)

@@ -18,6 +18,7 @@ from pathlib import Path
 from helpers import files, hashing, paths
 from helpers.compute import versions
 from helpers.config import DATA_FOLDERS, Config
+from helpers.data import own_domains
 from helpers.errors import UserError
 from helpers.progress import Progress, duration
 from helpers.run import notebooks
@@ -28,6 +29,7 @@ from helpers.run.models import adapted_models
 from helpers.study.disk import check_disk
 from helpers.study.opening import spec_of
 
+EVERY = 1000  # more folders deep than any tree of text
 LINE_EVERY = 60.0  # seconds between lines about a running notebook where the output is a file
 
 
@@ -150,14 +152,15 @@ def problem(outcomes: Sequence[Outcome]) -> str:
 
 def _common_key(config: Config) -> dict:
     """What every notebook of a run depends on: the helpers, the data, the base model, the versions."""
-    named = [config.task_file, config.domain_file, config.base_model]
+    named = [config.task_file, config.base_model]
     for root in (config.data_dir, os.environ.get("DSP_DATA", "")):
-        named += [os.path.join(root, part) for part in DATA_FOLDERS if root]
+        named += [os.path.join(root, part) for part in (*DATA_FOLDERS, "tasks.toml") if root]
     named += [spec_of(task, config).folder for task in (*config.tasks, *config.selection_tasks)]
-    places = [Path(name).expanduser() for name in named if name]
+    places = {paths.expanded(name): 2 for name in named if name}
+    places |= {Path(domain.path): EVERY for domain in own_domains(config.domain_file).values()}
     return {
         "helpers": _content(Path(__file__).resolve().parent.parent),
-        "data": {str(place.absolute()): _stamps(place) for place in places if place.exists()},
+        "data": {str(place.absolute()): _stamps(place, depth) for place, depth in places.items() if place.exists()},
         "versions": versions(),
     }
 
@@ -171,10 +174,10 @@ def _content(package: Path) -> str:
     return digest.hexdigest()
 
 
-def _stamps(place: Path, depth: int = 2) -> list:
+def _stamps(place: Path, depth: int) -> list:
     """Name, size and time of a file or of the files in a folder, which can be too large to read.
 
-    depth: folders below `place` that are looked into; a data root's are tasks/<task>/ and domains/.
+    depth: folders below `place` that are looked into, 2 or EVERY; a data root's are tasks/<task>/ and domains/.
     """
     if place.is_file():
         status = place.stat()

@@ -275,6 +275,15 @@ def test_confusion_matrices_share_labels_and_print_whole_percents():
     assert [label.get_text() for label in left.get_xticklabels()] == ["no", "yes"]
 
 
+@pytest.mark.parametrize("label", ["$50_$100", "#$%^$", "$0-$50"])
+def test_a_label_with_dollars_is_no_formula(label, tmp_path):
+    names = pd.Index([label, "other"])
+    axes = figures.confusion_matrices({"base": pd.DataFrame([[75.0, 25.0], [0.0, 100.0]], names, names)})
+    axes[0].figure.savefig(tmp_path / "a.svg")
+    ticks = [*axes[0].get_xticklabels(), *axes[0].get_yticklabels()]
+    assert label in {tick.get_text() for tick in ticks} and not any(tick.get_parse_math() for tick in ticks)
+
+
 def test_names_of_close_points_do_not_cover_each_other():
     import matplotlib.pyplot as plt
 

@@ -83,3 +83,10 @@ def test_an_unfinished_run_is_not_kept(run, tmp_path):
     with pytest.raises(UserError, match="there is no report.html in it; finish the run first"):
         keep_run(run, tmp_path / "kept")
     assert not (tmp_path / "kept").exists()
+
+
+def test_a_run_is_not_kept_in_itself(run):
+    before = sorted(run.rglob("*"))
+    with pytest.raises(UserError, match="this is the run itself"):
+        keep_run(run, run.parent / "demo")
+    assert sorted(run.rglob("*")) == before

@@ -331,6 +331,21 @@ def test_the_files_of_a_registered_task_count_towards_the_key(tmp_path, monkeypa
     assert runner._common_key(config) != before
 
 
+def test_every_own_domain_and_the_roots_list_of_tasks_count_towards_the_key(tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "_content", lambda package: "the same")
+    (tmp_path / "root" / "tasks").mkdir(parents=True)
+    files = [tmp_path / name for name in ("a.txt", "deep/x/y/z/one.txt", "root/tasks.toml")]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text('[[task]]\nname = "mine"\ndomain = "cs"\n')
+    domains = f"{tmp_path / 'a.txt'}, {tmp_path / 'deep'}"
+    config = make_config("smoke", {"domain_file": domains, "data_dir": str(tmp_path / "root")})
+    for file in files:
+        before = runner._common_key(config)
+        file.write_text(file.read_text() + "# longer\n")
+        assert runner._common_key(config) != before, file
+
+
 def test_results_that_cannot_be_written_are_one_line(go, tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
