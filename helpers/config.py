@@ -1,6 +1,7 @@
 """Presets and parameters: one frozen, validated `Config` a run.
 
-A preset sets how much is computed, never what: notebooks, command line and tests share this table.
+A preset sets how much is computed and at what rates, never which steps: notebooks, command line and tests share this
+table.
 """
 
 import os

@@ -33,8 +33,8 @@ class Training:
         self.parameters = {name: p for name, p in net.named_parameters() if p.requires_grad}
         self.optimizer = adamw(net, recipe)
         self.precision = compute.precision(self.device)
-        # Of a CPU: weights are cast and Python runs once a piece. An update of 2,200 to 3,500 tokens was 5 to 9 % quicker
-        # in one piece than in two, and more than 4,096 gain nothing. A GPU wants as many as fit.
+        # On a CPU weights are cast, and Python runs, once a piece: an update of 2,200 to 3,500 tokens was 5 to 9 %
+        # quicker in one piece than in two; more than 4,096 gain nothing. A GPU wants as many as fit.
         self.rows = max(1, (4096 if self.device.type == "cpu" else 65_536) // recipe.max_length)
         # 6 multiplications a weight and token for forward and backward
         planned = (
