@@ -192,8 +192,8 @@ def _so(words: dict, outcome: str, method: str, gains: dict, least: float) -> tu
     if outcome == "words":
         gaps = [f"{RECIPES[recipe]}: {said_gain(found)} points above {method_title(best)}, the best model"
                 for recipe, (best, found) in words.items()]  # fmt: skip
-        why = (f"TF-IDF on the same labels lies above every model here ({'; '.join(gaps)}). First find a base that "
-               "reads this text better than counting does.")  # fmt: skip
+        why = (f"TF-IDF on the same labels lies above the base and every adaptation to own text ({'; '.join(gaps)}). "
+               "First find a base that reads this text better than counting does.")  # fmt: skip
     elif outcome in ("none", "untold"):
         (recipe, best), top = max(gains.items(), key=lambda item: (_told(item[1]), item[1].high))
         ends = f"the largest gain that fits the run is {top.high:+.1f} points ({method_title(best)}, {RECIPES[recipe]})"
@@ -232,7 +232,7 @@ def _words(found: dict) -> tuple[str, str] | None:
     parts = [
         f"{said_gain(one)} beside {method_title(best)} ({RECIPES[recipe]})" for recipe, (best, one) in found.items()
     ]
-    return ("yes, better than any model here" if above else "no" if below else "about as well",
+    return ("yes, better than the base and its adaptations" if above else "no" if below else "about as well",
             f"TF-IDF with a linear classifier on the whole texts, same labels: {'; '.join(parts)}.")  # fmt: skip
 
 

@@ -206,7 +206,7 @@ def _command(config: dict, name: str) -> str:
     preset = config.get("preset", name)
     usual = make_config(preset).model_dump(mode="json") if preset in PRESETS else config
     changed = [
-        "-p " + shlex.quote(f"{key.upper()}={_show(value).replace(', ', ',')}")
+        "-p " + shlex.quote(f"{key.upper()}={_show(value, ',')}")
         for key, value in config.items()
         if value != usual.get(key)
     ]
@@ -227,5 +227,5 @@ def _settings(config: dict) -> pd.DataFrame:
     return pd.DataFrame([("commit", git_commit()), *versions().items(), *settings], columns=["setting", "value"])
 
 
-def _show(value) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+def _show(value, between: str = ", ") -> str:
+    return between.join(map(str, value)) if isinstance(value, list | tuple) else str(value)

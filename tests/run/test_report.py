@@ -310,9 +310,10 @@ def test_markdown_goes_between_the_markers_and_nowhere_else(run, tmp_path):
 
 def test_the_command_names_what_differs_from_the_preset(run):
     assert "made by `dsp run --preset demo`." in results_markdown(run)
-    config = make_config("laptop", {"SEEDS": 2, "TASKS": "chemprot,imdb", "SELECTION_TASKS": "chemprot"})
-    (run / "config.json").write_text(config.model_dump_json())
-    command = "dsp run --preset laptop -p TASKS=chemprot,imdb -p SEEDS=2 -p SELECTION_TASKS=chemprot"
+    changes = {"SEEDS": 2, "TASKS": "chemprot,imdb", "SELECTION_TASKS": "chemprot", "DATA_DIR": "/of/Smith, J"}
+    (run / "config.json").write_text(make_config("laptop", changes).model_dump_json())
+    command = "dsp run --preset laptop -p TASKS=chemprot,imdb -p SEEDS=2 -p 'DATA_DIR=/of/Smith, J'"
+    command += " -p SELECTION_TASKS=chemprot"
     assert f"made by `{command}`." in results_markdown(run)
 
 
