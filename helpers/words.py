@@ -25,6 +25,8 @@ _RUN = regex.compile(
     rf"(?V1)(?P<run>(?:{_CHARACTER}\p{{M}}*)+)|[{_LETTER}_][{_IN_WORD}_]+|[\p{{L}}--[\p{{Latin}}\p{{Greek}}\p{{Common}}]]"
 )
 _PLAIN = re.compile(r"\b\w\w+\b")  # scikit-learn's own
+_ANY_WORD = re.compile(r"\w+")
+_MARK = regex.compile(r"\p{M}")  # vowel signs and accents of their own, at which `re` would cut
 _GAP = re.compile(r"[\W_]+")
 _IGNORED = regex.compile(r"[\p{Cf}\p{DI}]")
 _MARKED = regex.compile(rf"(?V1)[\p{{Cf}}\p{{DI}}\p{{M}}\uFF00-\uFFEF{_UNSPACED}]")
@@ -108,6 +110,25 @@ def _code_table() -> np.ndarray:
     every = "".join(map(chr, [*range(0xD800), *range(0xE000, 0x40000)]))  # beyond lie no letters
     table[[ord(character) for character in _ANY.findall(every)]] = True
     return table
+
+
+def word_count(text: str) -> int:
+    """Words between white space; in scripts without it two characters count as one."""
+    return length(normalised(text)) if has_unspaced(text) else len(text.split())
+
+
+def needs_script(text: str) -> bool:
+    """Whether a text has words that Python's \\w+ would not find whole: of scripts without spaces, or with marks."""
+    return not text.isascii() and (has_unspaced(text) or _MARK.search(text) is not None)
+
+
+def any_words(text: str) -> list[str]:
+    """Lower-cased words and numbers of any length.
+
+    >>> any_words("A 2nd DOSE"), any_words("न्यायालय का फैसला")
+    (['a', '2nd', 'dose'], ['न्यायालय', 'का', 'फैसला'])
+    """
+    return Words()(text) if needs_script(text) else _ANY_WORD.findall(text.lower())
 
 
 class Words:

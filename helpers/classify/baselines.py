@@ -16,6 +16,8 @@ from helpers.classify.inputs import SPLITS, check_task
 from helpers.classify.metrics import degenerate, log_losses, scores
 from helpers.data import drawn_rows
 from helpers.encoder.pooled import mean_pooled
+from helpers.errors import UserError, nearest
+from helpers.words import any_words
 
 STRENGTHS = (0.1, 1.0, 10.0, 100.0)  # C, the inverse of the L2 penalty
 READ_OUT_STRENGTH = 0.01  # of the frozen read-out; see `read_out`
@@ -32,9 +34,12 @@ def baseline(task, name: str = "tfidf", *, model: str | Path = "mini", max_lengt
     task: a helpers.data.Task. name: 'tfidf' (words and word pairs of the whole text), 'tfidf_window' (the same of the
     first `max_length` tokens of `model`, which is what a classifier on it reads) or 'static' (mean of the input
     embeddings of the same tokens). Deterministic; `seed` is only recorded. Returns a Result as `fine_tune` does, with
-    best_epoch = epochs_run = 0 and C among the recipe's settings. Raises UserError as `check_task` does.
+    best_epoch = epochs_run = 0 and C among the recipe's settings. Raises UserError for another name
+    and as `check_task` does.
     """
     start = time.perf_counter()
+    if name not in BASELINES:
+        raise UserError(f"baseline {name!r}: expected one of {', '.join(BASELINES)}.{nearest(name, BASELINES)}")
     check_task(task)
     if name == "static":
         features = _scaled(text_vectors(task, model, max_length, layer="words"))
@@ -95,7 +100,7 @@ def _tfidf(task, cut=None) -> dict:
     texts = {split: list(getattr(task, split)["text"]) for split in SPLITS}
     if cut:
         texts = {split: cut(rows) for split, rows in texts.items()}
-    vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b")
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, tokenizer=any_words, token_pattern=None)
     features = {"train": vectorizer.fit_transform(texts["train"])}
     return features | {split: vectorizer.transform(texts[split]) for split in ("dev", "test")}
 

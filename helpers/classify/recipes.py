@@ -1,8 +1,10 @@
 """How a classifier is fine-tuned: the paper's recipe, and a stronger one it should be compared with."""
 
+import math
 from dataclasses import dataclass, replace
 
 from helpers.encoder.optim import warmed_linear
+from helpers.errors import UserError
 
 BIG_TASK = 5000  # the authors' presets change above 5K training examples
 
@@ -19,6 +21,7 @@ class Recipe:
     bias_correction: Adam's; the authors' BertAdam leaves it out. max_gradient_norm: gradients are scaled
     down to it. max_length: tokens a text, special tokens included; longer ones are cut. weights: which are tested,
     those of the 'best' dev epoch, as in the paper, or the 'last' ones; then dev is scored once and chooses nothing.
+    Raises UserError for a value that cannot be.
     """
 
     name: str
@@ -36,6 +39,22 @@ class Recipe:
     dropout: float = 0.1
     max_length: int = 512
     weights: str = "best"
+
+    def __post_init__(self):
+        for name, known in (("schedule", ("constant", "linear", "by_size")), ("weights", ("best", "last"))):
+            if getattr(self, name) not in known:
+                raise UserError(
+                    f"recipe {self.name}: {name} {getattr(self, name)!r}: expected one of {', '.join(known)}"
+                )
+        fine = {
+            "epochs": self.epochs >= 0, "batch_size": self.batch_size >= 1, "max_length": self.max_length >= 3,
+            "learning_rate": 0 <= self.learning_rate < math.inf, "weight_decay": 0 <= self.weight_decay < math.inf,
+            "patience": self.patience >= 0, "warmup": 0 <= self.warmup <= 1, "dropout": 0 <= self.dropout < 1,
+            "adam_betas": len(self.adam_betas) == 2 and all(0 <= beta < 1 for beta in self.adam_betas),
+            "adam_epsilon": 0 < self.adam_epsilon < math.inf, "max_gradient_norm": self.max_gradient_norm > 0,
+        }  # fmt: skip
+        for name in (name for name, yes in fine.items() if not yes):
+            raise UserError(f"recipe {self.name}: {name} {getattr(self, name)} is out of range")
 
     def sized(self, n_train: int) -> "Recipe":
         """The recipe with everything that depends on the number of training examples filled in."""

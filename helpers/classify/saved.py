@@ -86,28 +86,37 @@ def _saved_name(key: str, model: Classifier) -> str:
 
 
 def load_classifier(folder: str | Path) -> Classifier:
-    """The classifier that `save_classifier` wrote. Raises UserError where there is none."""
+    """The classifier that `save_classifier` wrote. Raises UserError where there is none, or a damaged one."""
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
     from transformers import AutoConfig, AutoModel, AutoTokenizer
 
     folder = Path(folder)
     if not (folder / _FILE).exists():
         raise UserError(f"{folder}: no classifier here; expected a folder written by save_classifier.")
-    card = read_json(folder / _FILE)
-    config = AutoConfig.from_pretrained(folder)
-    encoder = AutoModel.from_config(config, **without_pooler(config))
-    model = Classifier(encoder, AutoTokenizer.from_pretrained(folder), **card, packs=False)  # tried below
-    saved = load_file(folder / "model.safetensors")
-    model.load_state_dict({key: saved[_saved_name(key, model)] for key in model.state_dict()})
+    try:
+        card = read_json(folder / _FILE)
+        config = AutoConfig.from_pretrained(folder)
+        encoder = AutoModel.from_config(config, **without_pooler(config))
+        model = Classifier(encoder, AutoTokenizer.from_pretrained(folder), **card, packs=False)  # tried below
+        saved = load_file(folder / "model.safetensors")
+        model.load_state_dict({key: saved[_saved_name(key, model)] for key in model.state_dict()})
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise UserError(f"{folder}: the classifier there is damaged ({_first_line(error)}); save it again") from None
     model.packs = packs_windows(model.encoder)  # by its own weights: small random ones would hide what neighbours do
     return model.eval()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def predict(model: Classifier | str | Path, texts: Iterable[str]) -> pd.DataFrame:
     """Predicted label of each text, in their order.
 
     model: a classifier or the folder of a saved one. Returns one row a text with the columns text, label and
-    probability (of that label, 1 / classes .. 1). Raises UserError for an empty text.
+    probability (of that label, 1 / classes .. 1). Raises UserError for an empty text and one
+    without any token of the model.
 
     >>> from helpers.classify import new_classifier
     >>> found = predict(new_classifier("mini", ["law", "film"]), ["the court heard the claim"])
@@ -117,6 +126,9 @@ def predict(model: Classifier | str | Path, texts: Iterable[str]) -> pd.DataFram
     model = model if isinstance(model, Classifier) else load_classifier(model).to(compute.device())
     texts = list(checked([texts] if isinstance(texts, str) else texts, empty=False))
     windows = text_windows(texts, model.tokenizer, model.max_length)
+    if len(windows) < len(texts):
+        row = int(np.setdiff1d(np.arange(len(texts)), windows.document)[0])
+        raise UserError(f"texts, item {row + 1}: the tokenizer finds no token in {texts[row]!r}; leave it out")
     probabilities = torch.softmax(score_windows(model, batches_for_scoring(windows, model)), dim=1).numpy()
     best = probabilities.argmax(axis=1)
     return pd.DataFrame(

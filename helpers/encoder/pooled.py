@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from helpers import compute
+from helpers.data.text import checked
+from helpers.encoder.packing import longest_sequence
 from helpers.files import write_json
 
 
@@ -14,8 +16,9 @@ def mean_pooled(
 ) -> np.ndarray:
     """[n, hidden] float32: last hidden states, mean over the tokens that are not padding.
 
-    model: 'mini', 'minilm', a folder or a hub name AutoModel can load. layer: 'words' takes the input embeddings, which
-    know neither order nor context, instead of the 'last' hidden states. Raises UserError when it cannot be loaded.
+    model: 'mini', 'minilm', a folder or a hub name AutoModel can load. max_length: tokens a text, at most as many
+    as the model has positions; longer ones are cut. layer: 'words' takes the input embeddings, which know neither order
+    nor context, instead of the 'last' hidden states. Raises UserError when it cannot be loaded.
     """
     import torch
 
@@ -27,8 +30,10 @@ def mean_pooled(
     network.eval()
     backend = tokenizer.backend_tokenizer
     backend.no_padding()
+    if layer != "words":
+        max_length = min(max_length, longest_sequence(network) or max_length)
     backend.enable_truncation(max_length, direction=tokenizer.truncation_side)
-    encoded = [one.ids for one in backend.encode_batch_fast(list(texts))]
+    encoded = [one.ids for one in backend.encode_batch_fast(list(checked(texts)))]
     lengths = np.array([len(ids) for ids in encoded])
     order = np.argsort(-lengths, kind="stable")  # like lengths together: little padding
     words = network.get_input_embeddings()
@@ -66,7 +71,8 @@ def write_sentence_encoder(model: str | Path, folder: str | Path, max_length: in
     steps = [("0", "", f"{library}.Transformer"), ("1", "1_Pooling", f"{library}.Pooling")]
     modules = [{"idx": int(name), "name": name, "path": path, "type": kind} for name, path, kind in steps]
     write_json(folder / "modules.json", modules)
-    write_json(folder / "sentence_bert_config.json", {"max_seq_length": max_length, "do_lower_case": False})
+    length = min(max_length, longest_sequence(network) or max_length)
+    write_json(folder / "sentence_bert_config.json", {"max_seq_length": length, "do_lower_case": False})
     (folder / "1_Pooling").mkdir(exist_ok=True)
     pooling = {"word_embedding_dimension": network.config.hidden_size, "pooling_mode_mean_tokens": True,
                "pooling_mode_cls_token": False, "pooling_mode_max_tokens": False}  # fmt: skip

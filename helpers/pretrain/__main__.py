@@ -70,5 +70,5 @@ def read_recipe(name: str) -> Recipe:
 if __name__ == "__main__":
     try:
         app()
-    except UserError as error:
+    except (UserError, OSError) as error:
         sys.exit(f"error: {error}")

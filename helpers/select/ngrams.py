@@ -9,7 +9,8 @@ from scipy import sparse
 from helpers.hashing import mix64
 from helpers.select.checks import whole
 from helpers.select.found import Budget
-from helpers.select.words import Tokens, any_words, tokenize, word_count
+from helpers.select.words import Tokens, tokenize
+from helpers.words import any_words, word_count
 
 BIGRAM_SHARE = 0.5  # weight of the bigram estimate against the unigram one
 

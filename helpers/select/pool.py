@@ -17,7 +17,7 @@ from helpers.errors import UserError, nearest
 from helpers.select.checks import whole
 from helpers.select.found import Budget
 from helpers.select.rivals import SELECTORS
-from helpers.select.words import word_count
+from helpers.words import word_count
 
 UNITS = ("sentences", "words")
 

@@ -14,7 +14,6 @@ from helpers.select.found import Budget, Found, by_query
 from helpers.select.nearest import neighbours
 from helpers.select.ngrams import bigram_entropy, feature_log_ratio
 from helpers.select.words import (
-    any_words,
     content_words,
     count_rows,
     inverse_document_frequency,
@@ -22,6 +21,7 @@ from helpers.select.words import (
     tokenize,
     unit_rows,
 )
+from helpers.words import any_words
 
 
 def vampire(task, pool, k, seed, *, budget, model, log, config=None, **changes) -> Found:

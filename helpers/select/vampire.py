@@ -23,6 +23,7 @@ from scipy import sparse
 from torch import nn
 from torch.nn import functional as F
 
+from helpers.data.text import checked
 from helpers.errors import UserError
 from helpers.files import aside, read_json, write_json
 from helpers.select.coherence import mean_npmi
@@ -202,7 +203,7 @@ class Vampire:
 
     def embed_blocks(self, texts: Iterable[str], size: int = 8192) -> Iterator[np.ndarray]:
         """`embed` as a stream: one block of vectors for every `size` texts."""
-        for block in batches(texts, size):
+        for block in batches(checked(texts), size):
             yield self._embed(block)
 
     @torch.inference_mode()
@@ -328,7 +329,8 @@ def save_vampire(model: Vampire, folder: str | Path) -> Path:
 
 
 def load_vampire(folder: str | Path) -> Vampire:
-    """Read what `save_vampire` wrote. Raises UserError when the folder does not hold a model."""
+    """Read what `save_vampire` wrote. Raises UserError when the folder does not hold a whole model."""
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     folder = Path(folder)
@@ -336,10 +338,10 @@ def load_vampire(folder: str | Path) -> Vampire:
         described = read_json(folder / "vampire.json")
         tensors = load_file(folder / "vampire.safetensors")
         history = pd.read_csv(folder / "history.csv")
-    except (OSError, ValueError) as error:
+        config = VampireConfig(**described["config"])
+        vocabulary = Vocabulary(described["words"], tensors.pop("idf").numpy())
+        network = Network(len(vocabulary), config, tensors["background"].numpy())
+        network.load_state_dict(tensors)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise UserError(f"{folder}: no readable VAMPIRE model ({error}); fit one and save it first.") from None
-    config = VampireConfig(**described["config"])
-    vocabulary = Vocabulary(described["words"], tensors.pop("idf").numpy())
-    network = Network(len(vocabulary), config, tensors["background"].numpy())
-    network.load_state_dict(tensors)
     return Vampire(config, vocabulary, network, history)

@@ -11,34 +11,18 @@ from scipy import sparse
 
 from helpers.data.text import checked
 from helpers.errors import UserError
-from helpers.words import Words, has_unspaced, length, normalised
+from helpers.words import Words, has_unspaced, needs_script
 
 _CONTENT_WORD = re.compile(r"\b[^\d\W]{3,30}\b")
-_ANY_WORD = re.compile(r"\w+")
-_MARK = regex.compile(r"\p{M}")  # vowel signs and accents of their own, at which `re` would cut
 _LETTERS = regex.compile(r"[\p{L}\p{M}]{3,30}")
 _by_script = Words()
 
 
 def content_words(text: str) -> list[str]:
     """Lower-cased words of 3 to 30 letters, as in the authors' preprocessing; any length in scripts without spaces."""
-    if _needs_script(text):
+    if needs_script(text):
         return [word for word in _by_script(text) if has_unspaced(word) or _LETTERS.fullmatch(word)]
     return _CONTENT_WORD.findall(text.lower())
-
-
-def any_words(text: str) -> list[str]:
-    """Lower-cased words and numbers of any length."""
-    return _by_script(text) if _needs_script(text) else _ANY_WORD.findall(text.lower())
-
-
-def word_count(text: str) -> int:
-    """Words between white space; in scripts without it two characters count as one."""
-    return length(normalised(text)) if has_unspaced(text) else len(text.split())
-
-
-def _needs_script(text: str) -> bool:
-    return not text.isascii() and (has_unspaced(text) or _MARK.search(text) is not None)
 
 
 def stop_words() -> frozenset[str]:

@@ -169,11 +169,12 @@ def losses(
 @makes(version=2)
 def record(
     folder: Path, task: str, metric: str, recipe: dict, seed: int, base: str, base_path: str, source: tuple, name: str,
-    labels: int = 0, baseline: str = "tfidf", max_length: int = 0, model: Path | None = None,
+    labels: int = 0, baseline: str = "tfidf", max_length: int = 0, model: Path | None = None, words: str = "",
 ) -> None:  # fmt: skip
     """Fine-tuning: one classifier, or a baseline where there is no recipe; its scores as JSON.
 
-    labels: training rows, another draw each seed; 0: all.
+    labels: training rows, another draw each seed; 0: all. words: how a baseline that counts them cuts texts whose
+    script says how, for the key: it once did not.
     """
     from helpers import classify
 
@@ -201,8 +202,12 @@ def vectors(
 def read_outs(
     folder: Path, task: str, metric: str, labels: int, seeds: list[int], source: tuple, name: str,
     vectors: Path | None = None, baseline: str = "", base: str = "", base_path: str = "", max_length: int = 0,
+    words: str = "",
 ) -> None:  # fmt: skip
-    """Frozen read-outs: of one model, or a baseline, on one task from as many labels, a record for each seed."""
+    """Frozen read-outs: of one model, or a baseline, on one task from as many labels, a record for each seed.
+
+    words: as for `record`.
+    """
     from helpers import classify
 
     loaded, features = load(name, source, task), {}

@@ -15,6 +15,7 @@ from helpers.paths import A_MODEL
 from helpers.study.steps import Step, missing
 from helpers.study.study import Study
 from helpers.study.views import curve_points, selection_methods
+from helpers.words import word_count
 
 TRAINED, READ = 6, 2  # operations a weight and token: forward and backward, forward alone
 SHARE = 0.5  # of the machine's matrix rate that trainings reach, with starts, scores and Python
@@ -100,7 +101,7 @@ class _Reckoning:
     @functools.cache  # noqa: B019 - lives as long as the outlook; hundreds of steps read the same texts
     def tokens(self, task: str, split: str) -> float:
         """About how many tokens the texts of a split are, each cut at MAX_LENGTH."""
-        words = np.array([text.count(" ") + 1 for text in getattr(self.study.task(task), split)["text"]])
+        words = np.array([word_count(text) for text in getattr(self.study.task(task), split)["text"]])
         return float(np.minimum(TOKENS_A_WORD * words + 2, self.study.config.max_length).sum())
 
     def operations(self, step: Step) -> float:

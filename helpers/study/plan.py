@@ -14,6 +14,7 @@ from helpers.methods import BASELINES, METHODS, check, split_selection
 from helpers.study import makers
 from helpers.study.opening import own_domain
 from helpers.study.steps import Step
+from helpers.words import needs_script
 
 GENERIC = "generic"  # the sample of the base model's own pretraining sources, "PT" in the paper
 AGAIN = 100  # the first seed that no other adaptation has: ADAPTATION_SEEDS are at most as many
@@ -329,11 +330,20 @@ class Plan:
             settings["base"] = self.base["base"]
         if method in BASELINES and method != "tfidf":
             settings["max_length"] = c.max_length
+        if method in BASELINES and method != "static":
+            settings |= self._cut_by_script(task)
         here = {"source": self.source, "name": task, "base_path": self.base["base_path"]}
         return Step(makers.record, settings, {"model": model} if model else {}, here, f"{task} {method} seed {seed}")
 
     def _scored(self, task: str) -> dict:
         return {"task": self.task_fingerprint(task), "metric": self.task(task).spec.metric}
+
+    @functools.cache  # noqa: B019
+    def _cut_by_script(self, task: str) -> dict:
+        """A part of the key of baselines that count words, where the texts' script says what a word is."""
+        rows = self.task(task)
+        texts = (text for split in (rows.train, rows.dev, rows.test) for text in split["text"])
+        return {"words": "by script"} if any(map(needs_script, texts)) else {}
 
     def read_outs(self, task: str, method: str, labels: int, draws: int) -> list[Step]:
         """Frozen read-outs of a method on a task from as many labels: a step for each of its checkpoints, with the
@@ -347,6 +357,7 @@ class Plan:
             name = f"{task} {method}, {labels or 'all'} labels"
             if method in BASELINES:
                 more = {"baseline": method, "base": self.base["base"], "max_length": c.max_length}
+                more |= self._cut_by_script(task) if method != "static" else {}
                 path = {"base_path": self.base["base_path"]}
                 steps.append(Step(makers.read_outs, settings | more, {}, here | path, name))
             else:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from helpers.data import jsonl, unique_sentences
-from helpers.words import has_unspaced, joined, length, loose_words, normalised
+from helpers.words import joined, loose_words, normalised, word_count
 
 
 class Lines:
@@ -33,7 +33,7 @@ def write_lines(path: Path, texts: Iterable[str]) -> dict:
 
     def rows() -> Iterator[dict]:
         for text in texts:
-            found["words"] += length(normalised(text)) if has_unspaced(text) else len(text.split())
+            found["words"] += word_count(text)
             found["bytes"] += len(text.encode())
             yield {"text": text}
 

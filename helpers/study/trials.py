@@ -25,6 +25,7 @@ from helpers.study.opening import open_config
 from helpers.study.outlook import TOKENS_A_WORD
 from helpers.study.plan import Plan
 from helpers.study.study import Study
+from helpers.words import word_count
 
 COLUMNS = ("task", "question", "value", "low", "high", "said")
 PART, MOST = 4, 12_800  # a trial reads the planned sequences' fourth, at most so many
@@ -149,7 +150,7 @@ def _tapt_size(plan: Plan, name: str, texts: list[str], sequences: int) -> tuple
     """
     planned, length = plan.tapt(name).settings, plan.config.max_length
     recipe = tapt_recipe_within(planned["recipe"], texts, plan.base["base_path"], planned["most_tokens"])
-    windows = [math.ceil(TOKENS_A_WORD * len(text.split()) / (length - 2)) for text in texts]
+    windows = [math.ceil(TOKENS_A_WORD * word_count(text) / (length - 2)) for text in texts]
     wanted = recipe.epochs * sum(max(1, count) for count in windows)
     if wanted <= 2 * sequences:
         return len(texts), recipe.epochs, recipe.batch_size

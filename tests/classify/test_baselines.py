@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
@@ -86,3 +87,17 @@ def test_the_last_weights_are_tested_and_dev_is_scored_once(toy):
 def test_log_loss_is_that_of_the_right_label():
     found = log_losses([[0.5, 0.25, 0.25], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [np.nan] * 3], [1, 0, 0, 2])
     assert found == [1.3863, 0.0, pytest.approx(27.631, abs=1e-3), pytest.approx(27.631, abs=1e-3)]
+
+
+def test_tfidf_reads_scripts_without_spaces():
+    topics = {"court": ["裁判", "判決", "原告", "被告"], "film": ["映画", "監督", "俳優", "脚本"]}
+    draw = np.random.default_rng(0)
+    rows = [{"text": "の".join(draw.choice(words, 3)) + "。", "label": label, "n": n}
+            for n in range(120) for label, words in topics.items()]  # fmt: skip
+    split = {name: pd.DataFrame(rows[first::3]) for first, name in enumerate(("train", "dev", "test"))}
+    assert baseline(load_task(split), "tfidf").score > 0.95
+
+
+def test_an_unknown_baseline_is_named(toy):
+    with pytest.raises(UserError, match="baseline 'tfdif': expected one of .*Did you mean tfidf"):
+        baseline(toy, "tfdif")

@@ -6,6 +6,7 @@ import torch
 from helpers.classify import PAPER, STRONG, recipe_for
 from helpers.classify.loop import make_optimizer
 from helpers.config import make_config
+from helpers.errors import UserError
 
 
 def test_paper_recipe_by_task_size():
@@ -80,3 +81,12 @@ def test_optimizer_with_and_without_bias_correction(corrected):
     else:
         reference = trained(lambda m: BertAdam(groups(m), lr=0.05, betas=(0.9, 0.98), eps=1e-6))
     torch.testing.assert_close(trained(lambda m: make_optimizer(m, recipe)), reference, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("change", [
+    {"weights": "lst"}, {"schedule": "cosine"}, {"batch_size": 0}, {"max_length": 2}, {"learning_rate": -1e-5},
+    {"epochs": -1}, {"dropout": 1.0}, {"warmup": 1.5},
+])  # fmt: skip
+def test_values_that_cannot_be_are_refused(change):
+    with pytest.raises(UserError, match=f"recipe paper: {next(iter(change))}"):
+        replace(PAPER, **change)

@@ -87,3 +87,36 @@ def test_what_is_no_classifier_is_refused_and_left_alone(task, tiny_model, tmp_p
     with pytest.raises(UserError, match="holds no classifier"):
         save_classifier(new_classifier(tiny_model, task.labels), tmp_path / "mine")
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "keep me"
+
+
+@pytest.mark.parametrize("damage", ["no weights", "cut weights", "cut card", "other card"])
+def test_a_damaged_classifier_is_one_line(task, tiny_model, tmp_path, damage):
+    folder = save_classifier(new_classifier(tiny_model, task.labels), tmp_path / "mine")
+    weights, card = folder / "model.safetensors", folder / "classifier.json"
+    match damage:
+        case "no weights":
+            weights.unlink()
+        case "cut weights":
+            weights.write_bytes(weights.read_bytes()[:100])
+        case "cut card":
+            card.write_text("{")
+        case "other card":
+            card.write_text('{"labels": ["a", "b"]}')
+    with pytest.raises(UserError, match="the classifier there is damaged") as caught:
+        load_classifier(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_text_without_a_token_is_named(task, tiny_model, monkeypatch):
+    model = new_classifier(tiny_model, task.labels)
+    whole = model.tokenizer.backend_tokenizer.normalizer
+    from tokenizers import normalizers
+
+    model.tokenizer.backend_tokenizer.normalizer = normalizers.Replace(
+        "x", ""
+    )  # as BERT's drops what is not to be seen
+    try:
+        with pytest.raises(UserError, match="texts, item 2: the tokenizer finds no token in 'x'"):
+            predict(model, ["the court", "x"])
+    finally:
+        model.tokenizer.backend_tokenizer.normalizer = whole

@@ -24,3 +24,21 @@ def test_the_words_and_probabilities_are_the_pipelines():
 def test_a_sentence_has_one_blank(sentence):
     with pytest.raises(UserError, match="expected one blank, written ___, found"):
         fill_mask({"base": "mini"}, [sentence])
+
+
+def test_a_longer_line_is_the_same_blank():
+    few, many = (fill_mask({"base": "mini"}, [f"She went to the {blank} to buy bread."]) for blank in ("___", "_____"))
+    assert few["word"].tolist() == many["word"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("sentence", "top", "said"),
+    [
+        ("The <mask> rose. She went to the ___ to buy bread.", 3, "it holds <mask> itself"),
+        ("the court " * 400 + "___ end.", 3, "tokens, of which base reads 512; shorten it"),
+        ("One ___.", 0, "top=0: expected 1 or more"),
+    ],
+)
+def test_what_cannot_be_filled_is_named(sentence, top, said):
+    with pytest.raises(UserError, match=said):
+        fill_mask({"base": "mini"}, [sentence], top=top)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from helpers.encoder.pooled import mean_pooled, write_sentence_encoder
+from helpers.errors import UserError
 
 TEXTS = ["the court heard the claim", "a dull film, with a worse ending than its beginning"]
 
@@ -33,3 +34,14 @@ def test_sentence_transformers_gives_the_same_vectors(folder):
     library = pytest.importorskip("sentence_transformers")
     theirs = library.SentenceTransformer(str(folder), device="cpu").encode(TEXTS)
     assert np.asarray(theirs) == pytest.approx(mean_pooled(TEXTS, "mini", max_length=32), abs=2e-2)
+
+
+def test_texts_longer_than_the_models_positions_are_cut():
+    long = "the court heard the claim " * 200
+    cut = mean_pooled([long], "mini", max_length=512)
+    assert mean_pooled([long], "mini", max_length=1024) == pytest.approx(cut)
+
+
+def test_one_string_is_no_list_of_texts():
+    with pytest.raises(UserError, match="expected a list of texts|one string"):
+        mean_pooled("abc", "mini")

@@ -39,6 +39,8 @@ def test_steps_and_epochs_exclude_each_other():
         Recipe("r", learning_rate=1.0, batch_size=1, steps=1, epochs=1)
     assert scaled(DAPT, epochs=2).steps is None
     assert scaled(TAPT, steps=5).epochs is None
+    with pytest.raises(UserError, match="either steps or epochs, not both"):
+        scaled(DAPT, steps=5, epochs=2)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from helpers.errors import UserError
 from helpers.select import Selection, compare_selections, kl_reduction, map_2d, neighbours_table, selection_overlap
 from helpers.select.ngrams import bigram_entropy, feature_log_ratio, hashed_ngrams
 from helpers.select.views import word_cover
-from helpers.select.words import any_words, tokenize
+from helpers.select.words import tokenize
+from helpers.words import any_words
 
 
 def test_bigram_entropy_by_hand():

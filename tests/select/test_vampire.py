@@ -247,6 +247,16 @@ def test_folder_without_a_model_is_said(tmp_path):
         load_vampire(tmp_path)
 
 
+@pytest.mark.parametrize("file", ["vampire.json", "vampire.safetensors"])
+def test_a_damaged_model_is_said(fitted, tmp_path, file):
+    folder = fitted.save(tmp_path / "model")
+    (folder / file).write_bytes(b"{}" if file.endswith("json") else (folder / file).read_bytes()[:50])
+    with pytest.raises(UserError, match="no readable VAMPIRE model"):
+        load_vampire(folder)
+    with pytest.raises(UserError):
+        fitted.embed("one string")
+
+
 def test_loss_that_explodes_is_said_not_hidden():
     with pytest.raises(UserError, match="lower learning_rate"):
         Vampire.fit(TEXTS, SMALL, learning_rate=1e30, gradient_norm=0.0)

@@ -8,7 +8,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from helpers.data.text import checked
 from helpers.errors import UserError
 from helpers.select.checks import whole
-from helpers.select.words import Vocabulary, any_words, content_words, count_rows, tokenize, word_count
+from helpers.select.words import Vocabulary, content_words, count_rows, tokenize
+from helpers.words import any_words, word_count
 
 TEXTS = ["The mouse genome, the MOUSE protein.", "", "a an it 123 x9 ok", "Protein binding sites bind protein",
          "genome-wide study of mouse binding été"]  # fmt: skip

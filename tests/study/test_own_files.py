@@ -60,6 +60,17 @@ def test_a_task_named_as_its_domain_leaves_the_domains_losses_alone(open_study, 
     assert set(study.document_losses(study.tasks)["sample"]) == samples
 
 
+def test_a_script_that_says_what_a_word_is_counts_towards_a_baselines_key(open_study, tmp_path):
+    def planned(text):
+        rows = [f"{text} {number},{'ab'[number % 2]}" for number in range(80)]
+        (tmp_path / "notes.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+        study = open_study(TASK_FILE=str(tmp_path / "notes.csv"), TASKS=None, SELECTION_TASKS=None)
+        settings = [study.plan.record("notes", name, 0).settings for name in ("tfidf", "static", "base")]
+        return ["words" in one for one in settings]
+
+    assert planned("a café") == [False] * 3 and planned("東京へ行く") == [True, False, False]
+
+
 def test_learning_rates_of_another_base_are_said(capsys, open_study):
     said = foreign_rates(make_config("demo", {"BASE_MODEL": "roberta-base", "TAPT_LEARNING_RATE": 1e-4}))
     assert said.startswith("BASE_MODEL=roberta-base: LEARNING_RATE=0.001, DAPT_LEARNING_RATE=0.001 of preset demo were")
