@@ -3,8 +3,8 @@
 The rule, the same for every task. *Words*: TF-IDF with a linear classifier, on the same labels, surely scores above the
 best model of one read-out and surely below that of none: do not adapt. *Helps*: an adaptation surely scores above the
 base under one read-out (p < alpha after Holm's correction over the task's adaptations and read-outs) and surely below
-it under none. Of those that help, the cheapest that the best of them does not surely beat is named. *None*: nothing
-helps, and every interval ends below `least` points. Else the run cannot tell.
+it under none. Of those that help, the cheapest that no dearer one surely beats is named. *None*: nothing helps, and
+every interval ends below `least` points. Else the run cannot tell.
 """
 
 import numpy as np
@@ -154,18 +154,23 @@ def _outcome(by_recipe: dict[str, Cells], gains: dict, words: dict, least: float
     }
     helps = [key for key in ups if key[1] not in downs]
     if helps:
-        recipe, best = max(helps, key=lambda key: gains[key].effect)
-        cells = by_recipe[recipe]
-        task = next(iter(cells.domains))
-        for method in sorted({method for _, method in helps}, key=_price):
-            if method == best:
+        names = sorted({method for _, method in helps}, key=_price)
+        for place, method in enumerate(names):
+            if not any(_surely_ahead(by_recipe, dearer, method, alpha) for dearer in names[place + 1 :]):
                 break
-            if (task, method) in cells.cells:
-                ahead = cells.compare(task, best, method)
-                if not (ahead.effect > 0 and ahead.p < alpha):
-                    break
         return _kind(method), method
     return ("none" if all(found.high < least for found in gains.values()) else "untold"), ""
+
+
+def _surely_ahead(by_recipe: dict[str, Cells], one: str, other: str, alpha: float) -> bool:
+    """Whether an adaptation surely scores above another under one read-out and surely below it under none."""
+    effects = []
+    for cells in by_recipe.values():
+        task = next(iter(cells.domains))
+        if {(task, one), (task, other)} <= set(cells.cells):
+            found = cells.compare(task, one, other)
+            effects += [found.effect] if found.p < alpha else []
+    return bool(effects) and min(effects) > 0
 
 
 # What is said ---------------------------------------------------------------------------------------------

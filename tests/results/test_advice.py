@@ -44,6 +44,15 @@ def test_two_read_outs_that_disagree_surely_are_no_advice(study, record):
     assert set(records["recipe"]) == {"paper", "frozen"} and outcome_of(records) == ("untold", "")
 
 
+def test_a_dearer_adaptation_that_one_read_out_is_sure_of_goes_before_a_lucky_draw_of_another(study, record):
+    told = dict(base=0.6, tapt=0.65, dapt=0.65, dapt_tapt=0.75)
+    study({("imdb", method): value for method, value in told.items()}, seeds=20, rows=3000, recipe="frozen")
+    records = study(
+        {("imdb", m): value for m, value in dict(base=0.5, tapt=0.75, dapt=0.8, dapt_tapt=0.75).items()}, rows=100
+    )
+    assert set(records["recipe"]) == {"paper", "frozen"} and outcome_of(records) == ("dapt_tapt", "dapt_tapt")
+
+
 @pytest.mark.parametrize("wins, found", [
     (True, dict(paper=(10.0, 5.0), frozen=(7.0, 1.0))),  # three draws of fine-tuning cannot veto forty of a read-out
     (True, dict(paper=(7.0, 1.0), frozen=(7.0, 1.0))),
