@@ -146,8 +146,8 @@ PRESETS: dict[str, dict] = {
     # selected text, reads the same number of tokens in whole passes: 1.4 to 1.6 million, about half of DAPT's.
     "demo": dict(
         tasks=SAMPLE_TASKS, base_model="mini", seeds=6, max_train=800, max_dev=400, labels=100, tested_weights="last",
-        read_outs=40, label_budgets=(32, 100, 320, 0), max_test=1000, max_length=128, overlap_documents=2000,
-        heldout_documents=200, dapt_steps=800, dapt_batch=32, dapt_learning_rate=1e-3, tapt_tokens=1_600_000,
+        read_outs=40, label_budgets=(32, 100, 320, 0), max_test=2000, max_length=128, overlap_documents=2000,
+        heldout_documents=400, dapt_steps=800, dapt_batch=32, dapt_learning_rate=1e-3, tapt_tokens=1_600_000,
         tapt_batch=32, tapt_learning_rate=5e-4, epochs=10, learning_rate=1e-3, warmup=0.1, batch_size=8, patience=10,
         selection_tasks=("rct_nlm",), selectors=("vampire", "random"), neighbours=(2, 8), pool_sentences=20_000,
         vampire_epochs=15,
