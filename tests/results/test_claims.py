@@ -122,7 +122,7 @@ def test_holm_over_all_claims_judged_over_all(study):
 def test_rct_counts_once_beside_rct_500(study):
     accuracy = {("chemprot", "base"): 0.6, ("chemprot", "dapt"): 0.7}
     accuracy |= {(task, method): 0.6 for task in ("rct", "rct-sample") for method in ("base", "dapt")}
-    table = claims(study(accuracy, domain="biomed"))
+    table = claims(study(accuracy, seeds=6, domain="biomed"))
     tasks = rows_of(table, "dapt_beats_base", "task").set_index("task")["effect"]
     assert set(tasks.index) == {"chemprot", "rct", "rct-sample"}
     pooled = table[(table["claim"] == "dapt_beats_base") & (table["scope"] != "task")]["effect"].tolist()
@@ -147,7 +147,7 @@ def test_the_paper_could_decide_its_means_and_not_every_domain():
 
 
 def test_an_effect_is_the_combined_comparison_of_its_records(study):
-    records = study(cells(base=0.6, dapt=0.7), seeds=4)
+    records = study(cells(base=0.6, dapt=0.7), seeds=8)
     table = claims(records, draws=300, seed=5)
     cell = {m: records[(records["task"] == "ag") & (records["method"] == m)] for m in ("dapt", "base")}
     stacked = [np.stack(list(cell[m]["test_predictions"])) for m in ("dapt", "base")]
@@ -159,6 +159,21 @@ def test_an_effect_is_the_combined_comparison_of_its_records(study):
     tasks = rows_of(table, "dapt_beats_base", "task")
     assert (tasks["p_holm"] >= tasks["p"]).all() and tasks["p_holm"].min() == pytest.approx(4 * tasks["p"].min())
     assert rows_of(table, "dapt_beats_base", "all")["effect"].item() == pytest.approx(tasks["effect"].mean())
+
+
+def test_a_task_too_noisy_to_tell_anything_is_named_and_not_in_the_mean(study):
+    told = {(task, method): score for task in ("ag", "imdb") for method, score in (("base", 0.5), ("tapt", 0.56))}
+    study(told, seeds=8, rows=1000)
+    records = study({("chemprot", "base"): 0.6, ("chemprot", "tapt"): 0.6}, seeds=8, rows=24)
+    table = claims(records, draws=200)
+    tasks = rows_of(table, "tapt_beats_base", "task").set_index("task")
+    assert tasks.loc["chemprot", "detectable_effect"] > 10 > tasks.loc[["ag", "imdb"], "detectable_effect"].max()
+    whole = rows_of(table, "tapt_beats_base", "all").iloc[0]
+    assert whole["effect"] == pytest.approx(tasks.loc[["ag", "imdb"], "effect"].mean())
+    assert whole["why"].endswith("Too noisy to tell anything, and not in the mean: chemprot.")
+    alone = claims(records[records.task == "chemprot"], draws=200)
+    kept = rows_of(alone, "tapt_beats_base", "all").iloc[0]
+    assert kept["effect"] == pytest.approx(tasks.loc["chemprot", "effect"]) and "noisy" not in kept["why"]
 
 
 def test_best_means_better_than_every_rival(study):
