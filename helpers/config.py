@@ -140,10 +140,11 @@ PRESETS: dict[str, dict] = {
     ),
     # Real text out of pinned PyPI wheels, no hub. Few labels, for with hundreds the methods hardly differ here; many
     # draws of them, for one draw says little. Fine-tuning by dev score of the unadapted base at 100 labels, mean over
-    # the four tasks and draws 100 and 101: 50.9 with these, 48.5 to 52.0 at other rates (3e-4 to 2e-3), lengths (10 to
-    # 30 epochs) and batches (4 and 8), alike within the chance of draws; 34 to 39 at 2e-3 in batches of 4. Six draws,
-    # for the t of three has two degrees of freedom and doubles every interval. Every TAPT, on own, another's or
-    # selected text, reads the same number of tokens in whole passes: 1.4 to 1.6 million, about half of DAPT's.
+    # the four tasks (arxiv_cs of ten classes then) and draws 100 and 101: 50.9 with these, 48.5 to 52.0 at other rates
+    # (3e-4 to 2e-3), lengths (10 to 30 epochs) and batches (4 and 8), alike within the chance of draws; 34 to 39 at
+    # 2e-3 in batches of 4. Six draws, for the t of three has two degrees of freedom and doubles every interval. Every
+    # TAPT, on own, another's or selected text, reads the same number of tokens in whole passes: 1.4 to 1.6 million,
+    # about half of DAPT's.
     "demo": dict(
         tasks=SAMPLE_TASKS, base_model="mini", seeds=6, max_train=800, max_dev=400, labels=100, tested_weights="last",
         read_outs=40, label_budgets=(32, 100, 320, 0), max_test=2000, max_length=128, overlap_documents=2000,
