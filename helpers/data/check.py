@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.data.leaks import audit, unchecked
-from helpers.data.records import LABEL_COLUMNS, find_column, records
+from helpers.data.records import GROUP_COLUMN, LABEL_COLUMNS, find_column, records
 from helpers.data.tasks import Task, load_domain, load_task, rows_of
 from helpers.words import PAIRS, Words, length, normalised, script
 
@@ -56,10 +56,11 @@ def _task(task: Task, first, tokenizer) -> list[tuple[str, str, str]]:
     counts = every["label"].value_counts()
     labels = ", ".join(f"{label} {count}" for label, count in counts.head(_MOST_LABELS).items())
     rare = counts[counts < 10]
+    used = "the text, the label and the group" if GROUP_COLUMN in every else "the text and the label"
     table = [
         ("kind", f"a task of {len(task.labels)} labels", f"named {task.name}, scored by {task.spec.metric}"),
         ("rows", sizes, task.source),
-        ("columns", ", ".join(map(str, first)), "all but the text and the label are left aside"),
+        ("columns", ", ".join(map(str, first)), f"all but {used} are left aside"),
         ("labels", labels + (", ..." if len(counts) > _MOST_LABELS else ""),
          f"{len(rare)} with fewer than ten rows: expect wide intervals" if len(rare) else ""),
         *_texts(every["text"].tolist(), tokenizer),

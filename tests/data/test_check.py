@@ -29,6 +29,11 @@ def test_a_task_is_described_with_its_labels_copies_and_leaks(tmp_path):
     assert table.loc["script", "found"] == "Latin 100%" and "English" in table.loc["script", "done"]
     lines = check_report(tmp_path / "mine").splitlines()
     assert len(lines) == len(table) and lines[0].startswith("kind") and "-> named mine" in lines[0]
+    assert table.loc["columns", "done"] == "all but the text and the label are left aside"
+    grouped = frames["train"].assign(group_id=[number // 2 for number in range(len(frames["train"]))])
+    grouped.to_csv(tmp_path / "grouped.csv", index=False)
+    said = found(tmp_path / "grouped.csv").loc["columns", "done"]
+    assert said == "all but the text, the label and the group are left aside"
 
 
 def test_a_domain_is_described_with_its_empty_and_repeated_documents(tmp_path):
