@@ -44,7 +44,7 @@ def medline_xml(start):
 
 
 def arxiv_lines():
-    kinds = [*sample_text.ARXIV_CLASSES, "cs.LO", "math.NA cs.LG", "hep-th"]
+    kinds = [*2 * sample_text.ARXIV_CLASSES, "cs.LO", "math.NA cs.LG", "hep-th"]
     papers = [{"title": f"Paper {n}", "abstract": prose(n + 6000), "categories": kinds[n % 13]} for n in range(260)]
     return "\n".join(json.dumps(paper) for paper in papers).encode()
 
