@@ -74,8 +74,7 @@ def encode(task, tokenizer, max_length: int = 512) -> Encoded:
     for split in SPLITS:
         rows = getattr(task, split)
         windows[split] = _windows_once(rows["text"], tokenizer, rules, max_length)
-        if len(windows[split]) < len(rows):
-            row = int(np.setdiff1d(np.arange(len(rows)), windows[split].document)[0])
+        if (row := tokenless(windows[split], len(rows))) is not None:
             raise UserError(
                 f"task {task.name!r}, {split}, row {row}: the tokenizer finds no token in "
                 f"{rows['text'].iloc[row]!r}; remove the row."
@@ -100,6 +99,11 @@ def _windows_once(texts: pd.Series, tokenizer, rules: str, max_length: int) -> W
 def text_windows(texts: Iterable[str], tokenizer, max_length: int) -> Windows:
     """The first window of each text."""
     return tokenize(texts, tokenizer, max_length, overflow="truncate")
+
+
+def tokenless(windows: Windows, count: int) -> int | None:
+    """The place of the first of that many texts in which the tokenizer found no token; None where there is none."""
+    return next(iter(np.setdiff1d(np.arange(count), windows.document).tolist()), None)
 
 
 def _untruncated(tokenizer) -> None:

@@ -66,8 +66,8 @@ def new_classifier(model: str | Path, labels: Sequence[str], max_length: int = 5
     once a process. Raises UserError where there is no such model or some encoder weights are missing.
     """
     encoder, tokenizer = encoder_of(model)
-    longest = packing.longest_sequence(encoder) or max_length
-    return Classifier(copy.deepcopy(encoder), tokenizer, labels, min(max_length, longest), dropout, _packs(encoder))
+    length = packing.within_positions(encoder, max_length)
+    return Classifier(copy.deepcopy(encoder), tokenizer, labels, length, dropout, _packs(encoder))
 
 
 _packs = functools.lru_cache(maxsize=CHECKPOINTS_KEPT)(packs_windows)  # of the encoders that are read once a process

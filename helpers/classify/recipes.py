@@ -53,8 +53,9 @@ class Recipe:
             "adam_betas": len(self.adam_betas) == 2 and all(0 <= beta < 1 for beta in self.adam_betas),
             "adam_epsilon": 0 < self.adam_epsilon < math.inf, "max_gradient_norm": self.max_gradient_norm > 0,
         }  # fmt: skip
-        for name in (name for name, yes in fine.items() if not yes):
-            raise UserError(f"recipe {self.name}: {name} {getattr(self, name)} is out of range")
+        for name, yes in fine.items():
+            if not yes:
+                raise UserError(f"recipe {self.name}: {name} {getattr(self, name)} is out of range")
 
     def sized(self, n_train: int) -> "Recipe":
         """The recipe with everything that depends on the number of training examples filled in."""

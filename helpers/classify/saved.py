@@ -13,7 +13,7 @@ import torch
 
 from helpers import compute
 from helpers.classify.batches import batches_for_scoring
-from helpers.classify.inputs import text_windows
+from helpers.classify.inputs import text_windows, tokenless
 from helpers.classify.model import Classifier, score_windows
 from helpers.data.text import checked
 from helpers.encoder.load import without_pooler
@@ -126,8 +126,7 @@ def predict(model: Classifier | str | Path, texts: Iterable[str]) -> pd.DataFram
     model = model if isinstance(model, Classifier) else load_classifier(model).to(compute.device())
     texts = list(checked([texts] if isinstance(texts, str) else texts, empty=False))
     windows = text_windows(texts, model.tokenizer, model.max_length)
-    if len(windows) < len(texts):
-        row = int(np.setdiff1d(np.arange(len(texts)), windows.document)[0])
+    if (row := tokenless(windows, len(texts))) is not None:
         raise UserError(f"texts, item {row + 1}: the tokenizer finds no token in {texts[row]!r}; leave it out")
     probabilities = torch.softmax(score_windows(model, batches_for_scoring(windows, model)), dim=1).numpy()
     best = probabilities.argmax(axis=1)

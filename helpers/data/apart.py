@@ -35,9 +35,8 @@ def set_apart(rows: pd.DataFrame, wanted: tuple[str, ...], where: str, *, seed: 
     table = pd.DataFrame({"group": groups, "code": codes, "label": rows["label"].to_numpy()})
     by_group = table.sort_values("code").groupby("group", sort=False).agg(
         label=("label", "first"), size=("label", "size"))  # fmt: skip
-    counts = pd.crosstab(table["group"], table["label"])
-    if GROUP_COLUMN in rows and (counts > 0).sum(axis=1).max() > 1:
-        side = _by_documents(counts.loc[by_group.index], wanted)
+    if GROUP_COLUMN in rows and table.groupby("group")["label"].nunique().max() > 1:
+        side = _by_documents(pd.crosstab(table["group"], table["label"]).loc[by_group.index], wanted)
     else:
         side = _by_label(by_group, wanted)
     sides = np.array([side[group] for group in groups])

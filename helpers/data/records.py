@@ -283,7 +283,7 @@ def labelled(source, text_column: str = "", label_column: str = "") -> tuple[pd.
         texts.append(value[text_name])
         labels.append(label)
         group = value.get(GROUP_COLUMN)
-        groups.append(None if missing(group) or not str(group).strip() else str(group))
+        groups.append(None if fault(group) == EMPTY or fault(group).startswith("missing") else str(group))
         rows.append(row)
     if not texts:
         said = source if isinstance(source, str | Path) else type(source).__name__
@@ -298,11 +298,6 @@ def labelled(source, text_column: str = "", label_column: str = "") -> tuple[pd.
     return frame, note
 
 
-def missing(value) -> bool:
-    """Whether a cell holds nothing: None, NaN or pandas' NA."""
-    return value is None or value is pd.NA or value is pd.NaT or value != value
-
-
 def _label(value: Mapping, name: str, where: str, row: int) -> str:
     label = value.get(name)
     if hasattr(label, "item"):
@@ -311,7 +306,7 @@ def _label(value: Mapping, name: str, where: str, row: int) -> str:
         return label.strip()
     if isinstance(label, int):  # bool is an int: true and false keep their JSON spelling
         return json.dumps(label)
-    if missing(label):
+    if fault(label).startswith("missing"):
         raise UserError(f"{where}, row {row}: {_missing(name, value, 'label_column')}")
     found = "empty" if isinstance(label, str) else f"a {type(label).__name__}"
     raise UserError(f"{where}, row {row}: {name} is {found}; expected a string or a whole number")

@@ -186,6 +186,11 @@ def position_offset(model) -> int:
     return 0
 
 
+def within_positions(model, max_length: int) -> int:
+    """Tokens a text: `max_length`, or as many as the model has positions for where those are fewer."""
+    return min(max_length, longest_sequence(model) or max_length)
+
+
 def longest_sequence(model) -> int | None:
     """Tokens, special ones included, that the model has positions for; None where its configuration does not say."""
     known = getattr(model.config, "max_position_embeddings", None)

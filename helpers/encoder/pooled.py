@@ -7,7 +7,7 @@ import numpy as np
 
 from helpers import compute
 from helpers.data.text import checked
-from helpers.encoder.packing import longest_sequence
+from helpers.encoder.packing import within_positions
 from helpers.files import write_json
 
 
@@ -31,7 +31,7 @@ def mean_pooled(
     backend = tokenizer.backend_tokenizer
     backend.no_padding()
     if layer != "words":
-        max_length = min(max_length, longest_sequence(network) or max_length)
+        max_length = within_positions(network, max_length)
     backend.enable_truncation(max_length, direction=tokenizer.truncation_side)
     encoded = [one.ids for one in backend.encode_batch_fast(list(checked(texts)))]
     lengths = np.array([len(ids) for ids in encoded])
@@ -71,8 +71,8 @@ def write_sentence_encoder(model: str | Path, folder: str | Path, max_length: in
     steps = [("0", "", f"{library}.Transformer"), ("1", "1_Pooling", f"{library}.Pooling")]
     modules = [{"idx": int(name), "name": name, "path": path, "type": kind} for name, path, kind in steps]
     write_json(folder / "modules.json", modules)
-    length = min(max_length, longest_sequence(network) or max_length)
-    write_json(folder / "sentence_bert_config.json", {"max_seq_length": length, "do_lower_case": False})
+    told = {"max_seq_length": within_positions(network, max_length), "do_lower_case": False}
+    write_json(folder / "sentence_bert_config.json", told)
     (folder / "1_Pooling").mkdir(exist_ok=True)
     pooling = {"word_embedding_dimension": network.config.hidden_size, "pooling_mode_mean_tokens": True,
                "pooling_mode_cls_token": False, "pooling_mode_max_tokens": False}  # fmt: skip

@@ -193,10 +193,7 @@ def _clear(output: Path) -> None:
 
 def scaled(recipe: Recipe, **changes) -> Recipe:
     """A recipe with some values changed; giving steps drops epochs and the other way round, both is refused."""
-    if changes.get("steps") is not None and changes.get("epochs") is not None:
-        raise UserError("recipe: give either steps or epochs, not both")
-    if changes.get("steps") is not None:
-        changes["epochs"] = None
-    elif changes.get("epochs") is not None:
-        changes["steps"] = None
+    for given, dropped in (("steps", "epochs"), ("epochs", "steps")):
+        if changes.get(given) is not None:
+            changes.setdefault(dropped, None)  # where both are given the recipe refuses itself
     return replace(recipe, **changes)

@@ -14,7 +14,7 @@ from helpers.config import make_config
 from helpers.methods import method_title, split_selection
 from helpers.results.cells import Cells
 from helpers.results.records import RECIPES
-from helpers.results.stats import Comparison, holm, paired_combined
+from helpers.results.stats import Comparison, holm
 
 COLUMNS = ("task", "question", "answer", "evidence")
 QUESTIONS = {
@@ -129,12 +129,9 @@ def _against_words(by_recipe: dict[str, Cells]) -> dict[str, tuple[str, Comparis
         fitted = words.loc[[words.index[0]] * len(seeds)] if len(words) == 1 else words.loc[seeds]
         if not len(seeds) or fitted["train_size"].iloc[0] != model["train_size"].iloc[0]:
             continue
-        model, first = model.loc[seeds], model.iloc[0]
-        predictions = [np.stack(list(cell["test_predictions"])) for cell in (fitted, model)]
-        found[recipe] = best, paired_combined(
-            first["test_gold"], *predictions, len(first["labels"]), first["metric"], groups=first["test_groups"],
-            adaptations=model["adaptation_seed"].fillna(0).to_numpy(),
-        )  # fmt: skip
+        model = model.loc[seeds]
+        adaptations = model["adaptation_seed"].fillna(0).to_numpy()
+        found[recipe] = best, cells.compared(model["test_gold"].iloc[0], fitted, model, adaptations)
     return found
 
 

@@ -69,12 +69,11 @@ class Cells:
             if not len(seeds):
                 return UNKNOWN
             adaptations = first.loc[seeds, "adaptation_seed"].fillna(second.loc[seeds, "adaptation_seed"]).fillna(0)
-            self._known[key] = self._compared(
-                task, gold[0], first.loc[seeds], second.loc[seeds], adaptations.to_numpy()
-            )
+            self._known[key] = self.compared(gold[0], first.loc[seeds], second.loc[seeds], adaptations.to_numpy())
         return self._known[key]
 
-    def _compared(self, task: str, gold, first: pd.DataFrame, second: pd.DataFrame, adaptations) -> Comparison:
+    def compared(self, gold, first: pd.DataFrame, second: pd.DataFrame, adaptations) -> Comparison:
+        """first - second, two cells whose rows are of the same seeds. adaptations: which one each seed is of."""
         predictions = [np.stack(list(cell["test_predictions"])) for cell in (first, second)]
         return paired_combined(
             gold, *predictions, len(first["labels"].iloc[0]), first["metric"].iloc[0],
@@ -132,7 +131,7 @@ class LogLosses(Cells):
 
     measure, unit = "log_loss", "nats"
 
-    def _compared(self, task: str, gold, first: pd.DataFrame, second: pd.DataFrame, adaptations) -> Comparison:
+    def compared(self, gold, first: pd.DataFrame, second: pd.DataFrame, adaptations) -> Comparison:
         losses = [np.stack(list(cell["test_log_loss"])) for cell in (second, first)]
         return paired_mean(*losses, groups=first["test_groups"].iloc[0], adaptations=adaptations)
 

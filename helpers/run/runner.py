@@ -6,6 +6,7 @@ outputs/<run>/run.toml                         preset and parameters: dsp run --
 """
 
 import hashlib
+import math
 import os
 import shutil
 import signal
@@ -29,7 +30,6 @@ from helpers.run.models import adapted_models
 from helpers.study.disk import check_disk
 from helpers.study.opening import spec_of
 
-EVERY = 1000  # more folders deep than any tree of text
 LINE_EVERY = 60.0  # seconds between lines about a running notebook where the output is a file
 
 
@@ -157,7 +157,7 @@ def _common_key(config: Config) -> dict:
         named += [os.path.join(root, part) for part in (*DATA_FOLDERS, "tasks.toml") if root]
     named += [spec_of(task, config).folder for task in (*config.tasks, *config.selection_tasks)]
     places = {paths.expanded(name): 2 for name in named if name}
-    places |= {Path(domain.path): EVERY for domain in own_domains(config.domain_file).values()}
+    places |= {Path(domain.path): math.inf for domain in own_domains(config.domain_file).values()}
     return {
         "helpers": _content(Path(__file__).resolve().parent.parent),
         "data": {str(place.absolute()): _stamps(place, depth) for place, depth in places.items() if place.exists()},
@@ -174,10 +174,10 @@ def _content(package: Path) -> str:
     return digest.hexdigest()
 
 
-def _stamps(place: Path, depth: int) -> list:
+def _stamps(place: Path, depth: float) -> list:
     """Name, size and time of a file or of the files in a folder, which can be too large to read.
 
-    depth: folders below `place` that are looked into, 2 or EVERY; a data root's are tasks/<task>/ and domains/.
+    depth: folders below `place` that are looked into, math.inf for all; a data root's are tasks/<task>/ and domains/.
     """
     if place.is_file():
         status = place.stat()

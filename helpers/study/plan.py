@@ -330,20 +330,22 @@ class Plan:
             settings["base"] = self.base["base"]
         if method in BASELINES and method != "tfidf":
             settings["max_length"] = c.max_length
-        if method in BASELINES and method != "static":
-            settings |= self._cut_by_script(task)
+        settings |= self._cut_by_script(task, method)
         here = {"source": self.source, "name": task, "base_path": self.base["base_path"]}
         return Step(makers.record, settings, {"model": model} if model else {}, here, f"{task} {method} seed {seed}")
 
     def _scored(self, task: str) -> dict:
         return {"task": self.task_fingerprint(task), "metric": self.task(task).spec.metric}
 
-    @functools.cache  # noqa: B019
-    def _cut_by_script(self, task: str) -> dict:
+    def _cut_by_script(self, task: str, method: str) -> dict:
         """A part of the key of baselines that count words, where the texts' script says what a word is."""
+        counts = method in BASELINES and method != "static"
+        return {"words": "by script"} if counts and self._needs_script(task) else {}
+
+    @functools.cache  # noqa: B019
+    def _needs_script(self, task: str) -> bool:
         rows = self.task(task)
-        texts = (text for split in (rows.train, rows.dev, rows.test) for text in split["text"])
-        return {"words": "by script"} if any(map(needs_script, texts)) else {}
+        return any(needs_script(text) for split in (rows.train, rows.dev, rows.test) for text in split["text"])
 
     def read_outs(self, task: str, method: str, labels: int, draws: int) -> list[Step]:
         """Frozen read-outs of a method on a task from as many labels: a step for each of its checkpoints, with the
@@ -357,7 +359,7 @@ class Plan:
             name = f"{task} {method}, {labels or 'all'} labels"
             if method in BASELINES:
                 more = {"baseline": method, "base": self.base["base"], "max_length": c.max_length}
-                more |= self._cut_by_script(task) if method != "static" else {}
+                more |= self._cut_by_script(task, method)
                 path = {"base_path": self.base["base_path"]}
                 steps.append(Step(makers.read_outs, settings | more, {}, here | path, name))
             else:
