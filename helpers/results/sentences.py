@@ -5,9 +5,7 @@ import pandas as pd
 from helpers.methods import method_title
 from helpers.results.calibration import PREDICTORS
 from helpers.results.records import RECIPES
-from helpers.results.verdicts import MEASURES, VERDICT_TITLES
-
-SURE = ("reproduced", "reversed")
+from helpers.results.verdicts import MEASURES, SURE, VERDICT_TITLES
 
 
 def verdict_counts(claims: pd.DataFrame) -> pd.DataFrame:
@@ -164,7 +162,8 @@ def adaptations(chance: pd.DataFrame) -> str:
         f"DAPT less DAPT by another seed is {whole['effect']:+z.1f} points {interval} in the mean of "
         f"{counted(len(chance) - 1, 'task')}, "
         + (f"surely not zero on {named}" if named else "surely other than zero on none")
-        + f"; one adaptation's own chance has a standard deviation of {whole['spread']:.1f} points a task."
+        + f"; one adaptation's own chance has a standard deviation of {whole['spread']:.1f} points a task"
+        + (f", {whole['spread_at_most']:.1f} at most." if pd.notna(whole["spread_at_most"]) else ".")
     )
 
 
@@ -180,4 +179,8 @@ def verdicts_with_chance(table: pd.DataFrame) -> str:
             f"{counted(int(surely.sum()), 'sure claim')} stand"
         )
     text += f"; sure no more: {', '.join(fallen)}" if len(fallen) else ""
+    borne = table.dropna(subset="sure_up_to").sort_values("sure_up_to", ascending=False)
+    if len(borne):
+        named = ", ".join(f"{row['claim']} ({row['sure_up_to']:.1f})" for row in borne.to_dict("records"))
+        text += f"; sure up to a spread, in points a task, of: {named}"
     return text + (f"; no longer surely smaller than the paper's: {', '.join(nulls)}." if len(nulls) else ".")

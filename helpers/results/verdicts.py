@@ -18,6 +18,7 @@ VERDICT_TITLES = {
     "reproduced": "reproduced", "smaller": "smaller than the paper's", "undecided": "undecided",
     "reversed": "reversed",
 }  # fmt: skip
+SURE = ("reproduced", "reversed")
 COLUMNS = (
     "claim", "measure", "scope", "task", "domain", "recipe", "comparison", "paper_section", "verdict", "effect", "low",
     "high", "unit", "p", "p_holm", "n", "detectable_effect", "paper_effect", "control_effect", "base_model", "preset",

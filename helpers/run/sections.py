@@ -131,11 +131,12 @@ TABLES = {
     "adaptation_chance": (
         "DAPT made again by another seed",
         "Effect: how many points the two lie apart, with 95 %, over n draws of labels. Spread: the standard deviation, "
-        "in points, that the chance of one adaptation gives a task's score.",
+        "in points, that the chance of one adaptation gives a task's score; at most: its upper bound at 95 %.",
     ),
     "claims_with_chance": (
         "The claims with the chance of one adaptation counted",
-        "The frozen read-out's effects again; the columns with chance add that spread to every adapted side.",
+        "The frozen read-out's effects again; the columns with chance add that spread to every adapted side. Sure up "
+        "to: the largest spread with which the claim would still be sure.",
     ),
     "label_worth": (
         "",

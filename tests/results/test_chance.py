@@ -6,7 +6,8 @@ import pytest
 from scipy import stats
 
 from helpers.results import adaptation_chance, caption, claims, claims_with_chance, paired_combined
-from helpers.results.chance import CLAIM_COLUMNS, COLUMNS
+from helpers.results.chance import CLAIM_COLUMNS, COLUMNS, at_most
+from helpers.results.stats import t_comparison
 
 TASKS = ("chemprot", "citation_intent", "ag", "imdb")
 
@@ -33,6 +34,18 @@ def test_adaptations_that_do_not_differ_have_no_spread_beyond_the_draws_and_rows
     found = twice(study, (0, 0, 0, 0))
     assert found.loc["all", "low"] < 0 < found.loc["all", "high"]
     assert found.loc["all", "spread"] < 1.0
+    # more draws leave less room for it
+    assert found.loc["all", "spread"] <= found.loc["all", "spread_at_most"]
+    assert twice(study, (0, 0, 0, 0), seeds=40).loc["all", "spread_at_most"] < found.loc["all", "spread_at_most"]
+
+
+def test_the_bound_on_the_spread_is_above_it_nineteen_times_of_twenty():
+    """Invented effects of four tasks, whose adaptations differ by a spread of 0.6 and whose error is 0.4."""
+    chance = np.random.default_rng(0)
+    spread, error = 0.6, 0.4
+    effects = chance.normal(0, np.sqrt(2 * spread**2 + error**2), (1000, 4))
+    bounds = [at_most([t_comparison(one, error, 1e6, 40) for one in row]) for row in effects]
+    assert np.mean(np.array(bounds) >= spread) == pytest.approx(0.95, abs=0.015)
 
 
 def test_one_task_is_the_paired_difference(study):
@@ -44,6 +57,9 @@ def test_one_task_is_the_paired_difference(study):
     )
     assert (one["effect"], one["low"], one["high"], one["n"]) == (oracle.effect, oracle.low, oracle.high, 4)
     assert mean["task"] == "all" and mean["effect"] == pytest.approx(one["effect"])
+    # by hand: effect^2 / (2 spread^2 + error^2) at the 5 % point of a chi-square with one degree of freedom, 0.00393
+    bound = np.sqrt((oracle.effect**2 / 0.0039321 - oracle.standard_error**2) / 2)
+    assert mean["spread_at_most"] == pytest.approx(bound, rel=1e-3)
 
 
 def test_without_a_second_adaptation_there_is_nothing_to_say(study):
@@ -55,7 +71,8 @@ def test_the_caption_says_the_mean_the_sure_tasks_and_the_spread(study):
     found = twice(study, (10, 0, 0, 0)).reset_index()
     said = caption(found)
     assert said.startswith("DAPT less DAPT by another seed is ") and "surely not zero on chemprot (+" in said
-    assert f"standard deviation of {found['spread'].iloc[-1]:.1f} points" in said
+    last = found.iloc[-1]
+    assert f"standard deviation of {last['spread']:.1f} points a task, {last['spread_at_most']:.1f} at most." in said
 
 
 def test_claims_with_chance_widen_every_interval_by_the_adapted_sides(study):
@@ -84,6 +101,27 @@ def test_claims_with_chance_widen_every_interval_by_the_adapted_sides(study):
         assert row["verdict"] == plain.loc[claim, "verdict"]
 
 
+def test_sure_up_to_is_the_last_spread_whose_interval_leaves_zero_out(study):
+    records = study({("ag", "base"): 0.5, ("ag", "dapt"): 0.6}, seeds=20, recipe="frozen")
+    chance = twice(study, (0, 0, 0, 0)).reset_index()
+    row = claims_with_chance(records, chance, draws=200).set_index("claim").loc["dapt_beats_base"]
+    first, second = (records[records.method == name] for name in ("dapt", "base"))
+    one = paired_combined(
+        first.test_gold.iloc[0], list(first.test_predictions), list(second.test_predictions), 3, "macro_f1", draws=200
+    )
+
+    def p_value(spread):
+        variance = one.standard_error**2 + spread**2
+        degrees = variance**2 / (one.standard_error**4 / one.degrees + spread**4 / 4)
+        return 2 * stats.t.sf(one.effect / np.sqrt(variance), degrees)
+
+    # two claims are judged together: DAPT over the base, and in every domain (there is one), by the same effect
+    assert 2 * p_value(row["sure_up_to"]) < 0.05 < 2 * p_value(row["sure_up_to"] + 0.1)
+
+    whole = claims_with_chance(records, chance, draws=200)
+    assert (whole["sure_up_to"].isna() == (whole["verdict"] != "reproduced")).all()
+
+
 def test_an_effect_of_the_size_of_the_chance_is_not_sure_with_it(study):
     cells = {(task, method): score for task in TASKS for method, score in (("base", 0.5), ("dapt", 0.56))}
     records = study(cells, seeds=20, recipe="frozen")
@@ -94,7 +132,7 @@ def test_an_effect_of_the_size_of_the_chance_is_not_sure_with_it(study):
     said = caption(claims_with_chance(records, known, draws=200))
     assert said.startswith("With the chance of one adaptation") and "sure no more: dapt_beats_base" in said
     none = caption(pd.DataFrame({"claim": ["a", "b"], "verdict": ["smaller", "undecided"],
-                                 "verdict_with_chance": "undecided"}))  # fmt: skip
+                                 "verdict_with_chance": "undecided", "sure_up_to": np.nan}))  # fmt: skip
     assert none.startswith("No claim was sure before the chance of one adaptation is counted; no longer surely smaller")
     assert none.endswith("than the paper's: a.")
 
