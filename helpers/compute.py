@@ -18,7 +18,8 @@ import numpy as np
 from helpers.errors import UserError, nearest
 from helpers.paths import project_root
 
-PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "numpy", "pandas", "scipy", "scikit-learn", "papermill")
+PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "numpy", "pandas", "scipy", "scikit-learn", "papermill",
+            "sudachipy", "sudachidict_core", "jieba")  # fmt: skip
 PRECISIONS = ("bf16", "fp32")
 
 

@@ -137,6 +137,20 @@ def as_json(value) -> str:
     return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
 
 
+# Columns that hold names: a task may be called 2019 or NA.
+NAMES = (
+    "task", "domain", "method", "corpus", "a", "b", "model", "sample", "claim", "recipe", "selector", "partner",
+    "partner_domain", "held", "against", "predictor", "question", "base_model", "preset",
+)  # fmt: skip
+
+
+def read_table(path: Path):
+    """A CSV of ours as a DataFrame: nothing but an empty cell is missing, and a column of names is text."""
+    import pandas as pd
+
+    return pd.read_csv(path, dtype=dict.fromkeys(NAMES, "str"), keep_default_na=False, na_values=[""])
+
+
 def read_json(path: str | Path):
     """The plain data of a JSON file. Raises OSError or ValueError for one that is not to be read."""
     try:

@@ -1,8 +1,10 @@
 """How text becomes words, chosen from its script: spaces where a script has them, characters where it has none."""
 
+import importlib.metadata
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import lru_cache
 
 import numpy as np
@@ -24,6 +26,7 @@ _UNIT = regex.compile(rf"(?V1){_CHARACTER}\p{{M}}*|{_LETTER}{_IN_WORD}*")
 _RUN = regex.compile(
     rf"(?V1)(?P<run>(?:{_CHARACTER}\p{{M}}*)+)|[{_LETTER}_][{_IN_WORD}_]+|[\p{{L}}--[\p{{Latin}}\p{{Greek}}\p{{Common}}]]"
 )
+_SHORT_RUN = regex.compile(rf"(?V1)(?P<run>(?:{_CHARACTER}\p{{M}}*)+)|[{_LETTER}_][{_IN_WORD}_]*")
 _PLAIN = re.compile(r"\b\w\w+\b")  # scikit-learn's own
 _ANY_WORD = re.compile(r"\w+")
 _MARK = regex.compile(r"\p{M}")  # vowel signs and accents of their own, at which `re` would cut
@@ -125,17 +128,18 @@ def needs_script(text: str) -> bool:
 def any_words(text: str) -> list[str]:
     """Lower-cased words and numbers of any length.
 
-    >>> any_words("A 2nd DOSE"), any_words("न्यायालय का फैसला")
-    (['a', '2nd', 'dose'], ['न्यायालय', 'का', 'फैसला'])
+    >>> any_words("A 2nd DOSE"), any_words("न्यायालय का फैसला"), any_words("東京 C 5")
+    (['a', '2nd', 'dose'], ['न्यायालय', 'का', 'फैसला'], ['東京', 'c', '5'])
     """
-    return Words()(text) if needs_script(text) else _ANY_WORD.findall(text.lower())
+    return Words(short=True)(text) if needs_script(text) else _ANY_WORD.findall(text.lower())
 
 
 class Words:
     """Splits a text into the words that corpora are compared by: call it with a text, get a list of words.
 
     language: "" (told from each text's script) or an ISO code, which makes a missing segmenter an error instead of
-    a fall-back. Latin and Greek words have two letters or more, those of other scripts one or more. Japanese is cut
+    a fall-back. Latin and Greek words have two letters or more, or one where `short`, those of other scripts one or
+    more. Japanese is cut
     by SudachiPy, Chinese by jieba (the extra `languages`); without them, and in Thai, Lao, Khmer and Burmese,
     overlapping pairs of characters stand for words. unit: "words", or "character pairs" where these are a tenth or
     more of what was found so far: say it beside the numbers, and compare only corpora counted alike.
@@ -145,8 +149,8 @@ class Words:
     ['the', 'senate', 'voted', 'я', 'тут']
     """
 
-    def __init__(self, language: str = ""):
-        self.language, self._words, self._pairs = language, 0, 0
+    def __init__(self, language: str = "", short: bool = False):
+        self.language, self._run, self._words, self._pairs = language, _SHORT_RUN if short else _RUN, 0, 0
         if language in _SEGMENTERS and _segmenter(language) is None:
             package = _SEGMENTERS[language][0]
             raise UserError(
@@ -169,7 +173,7 @@ class Words:
         # Compatibility forms stay apart where nothing else asks for cleaning: published overlaps counted them so.
         text = clean(text) if _MARKED.search(text) else text.lower()
         found = []
-        for match in _RUN.finditer(text):
+        for match in self._run.finditer(text):
             run = match["run"]
             found += self._cut(run, text) if run else [match[0]]
         return found
@@ -214,6 +218,18 @@ def _segmenter(language: str) -> Callable[[str], list[str]] | None:
         return _SEGMENTERS[language][1]()
     except ImportError:
         return None
+
+
+SEGMENTERS = ("sudachipy", "sudachidict_core", "jieba")  # packages of the extra `languages`
+
+
+def segmenters() -> str:
+    """The segmenters that are installed, with their versions, as 'jieba 0.42.1'; '' for none: what `Words` cuts by."""
+    found = []
+    for package in SEGMENTERS:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found.append(f"{package} {importlib.metadata.version(package)}")
+    return ", ".join(found)
 
 
 _SCRIPTS = ("Latin", "Greek", "Cyrillic", "Arabic", "Hebrew", "Devanagari", "Bengali", "Tamil", "Hangul", "Hiragana",

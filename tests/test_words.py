@@ -15,7 +15,7 @@ from helpers.data.shingles import Shingles, contained, holding
 from helpers.data.toy import domain_texts
 from helpers.errors import UserError
 from helpers.overlap import count_words, overlap_matrix
-from helpers.words import Words, normalised
+from helpers.words import Words, any_words, normalised
 
 _path = Path(__file__).parent / "data" / "japanese.py"
 _spec = importlib.util.spec_from_file_location("japanese", _path)
@@ -57,6 +57,13 @@ def test_combining_marks_stay_in_words_and_what_cannot_be_seen_goes():
 def test_one_letter_words_count_where_they_are_words():
     assert Words()("Я и ты, a b c") == ["я", "и", "ты"]
     assert Words()("물 을 마신다") == ["물", "을", "마신다"]
+
+
+def test_short_words_and_numbers_count_in_any_script_and_encoding():
+    assert any_words("東京 C 5") == ["東京", "c", "5"]
+    accented = "café 5 C mg"
+    for form in ("NFC", "NFD"):
+        assert any_words(unicodedata.normalize(form, accented)) == ["café", "5", "c", "mg"]
 
 
 def test_without_a_segmenter_pairs_of_characters_stand_for_words_and_it_is_said():

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.data.corpus import Filtered
-from helpers.data.shingles import Shingles, contained, containing, holding
+from helpers.data.shingles import Shingles, contained, containing, holding, known
 from helpers.data.text import checked
 from helpers.words import clean
 
@@ -73,31 +73,27 @@ def leaked_rows(task, *, near: float | None = None) -> dict[str, np.ndarray]:
 
 
 def exclude(texts: Iterable[str], held_texts: Iterable[str], *, near: float | None = None) -> Iterable[str]:
-    """The texts that hold none of the held texts, as a lazy, re-iterable view.
+    """The texts that repeat none of the held texts, as a lazy, re-iterable view.
 
-    A document goes when the words of a held text of at least five words occur in it one after the other,
-    whatever the case and punctuation; shorter held texts ("Methods.") only when they are the whole document.
+    A document goes when it holds a held text or is a part of one, as `repeats` says.
     near: also drop documents that hold this part of a held text's five-word shingles, 0 to 1.
     """
     checked(texts)  # one string in place of texts is refused before anything is read
-    held = Shingles(list(dict.fromkeys(checked(held_texts, "held texts"))))
-    short = _short(held)
+    held = _Held(held_texts)
 
     def kept(some: Iterator[str]) -> Iterator[str]:
         for block in _blocks(some):
             documents = Shingles(block)
-            dropped = {document for _, document in holding(held, documents)}
+            dropped = held.repeated_in(documents)
             if near is not None:
-                dropped |= set(containing(held, documents, near)[1].tolist())
-            for place, text in enumerate(block):
-                if place not in dropped and documents.words[place] not in short:
-                    yield text
+                dropped[containing(held.shingles, documents, near)[1]] = True
+            yield from (text for text, drop in zip(block, dropped, strict=True) if not drop)
 
     return Filtered(texts, kept)
 
 
 def repeats(texts: Iterable[str], held_texts: Iterable[str]) -> np.ndarray:
-    """Which texts repeat held-out text, as booleans [texts]: what selection must leave out of its pool.
+    """Which texts repeat held-out text, as booleans [texts]: what corpora and pools must leave out.
 
     True where a text equals a held one, contains one of at least five words, or is made up entirely of runs of
     five words that occur in held text, as every text of five words or more inside a held one is. Shorter texts
@@ -107,17 +103,25 @@ def repeats(texts: Iterable[str], held_texts: Iterable[str]) -> np.ndarray:
     [True, False]
     """
     checked(texts)  # one string in place of texts is refused before anything is read
-    held = Shingles(list(dict.fromkeys(checked(held_texts, "held texts"))))
-    short, runs = _short(held), np.unique(held.hashes)
-    found = [np.zeros(0, bool)]
-    for block in _blocks(texts):
-        documents = Shingles(block)
-        mask = np.array([words in short for words in documents.words], bool)
-        inside = np.bincount(documents.owners, np.isin(documents.hashes, runs), minlength=len(block))
+    held = _Held(held_texts)
+    return np.concatenate([np.zeros(0, bool), *(held.repeated_in(Shingles(block)) for block in _blocks(texts))])
+
+
+class _Held:
+    """Held-out texts, each once, laid out to be looked for."""
+
+    def __init__(self, texts: Iterable[str]):
+        self.shingles = Shingles(list(dict.fromkeys(checked(texts, "held texts"))))
+        every = zip(self.shingles.words, self.shingles.sizes, strict=True)
+        self.short = {words for words, size in every if not size}  # without a shingle: compared whole
+
+    def repeated_in(self, documents: Shingles) -> np.ndarray:
+        """Which documents repeat one of these texts, or are made of their runs, as booleans."""
+        mask = np.array([words in self.short for words in documents.words], bool)
+        inside = np.bincount(documents.owners, known(documents, self.shingles), minlength=len(documents))
         mask |= (documents.sizes > 0) & (inside == documents.sizes)
-        mask[[document for _, document in holding(held, documents)]] = True
-        found.append(mask)
-    return np.concatenate(found)
+        mask[[document for _, document in holding(self.shingles, documents)]] = True
+        return mask
 
 
 def without_near_copies(items: list, texts: list[str], *, near: float = NEAR) -> list:
@@ -136,11 +140,6 @@ def unchecked(held_texts: Iterable[str]) -> np.ndarray:
     [True, False, True]
     """
     return Shingles(list(held_texts)).sizes == 0
-
-
-def _short(held: Shingles) -> set[str]:
-    """The held texts without a shingle, which are compared whole."""
-    return {words for words, size in zip(held.words, held.sizes, strict=True) if not size}
 
 
 def _same(text: str) -> str:

@@ -39,6 +39,11 @@ class Shingles:
         return _table(self.hashes)
 
     @cached_property
+    def ordered(self) -> np.ndarray:
+        """The hashes, each once, in order."""
+        return np.unique(self.hashes)
+
+    @cached_property
     def starts(self) -> dict[int, list[int]]:
         """Hash of a text's first shingle -> the texts that begin so."""
         firsts = np.cumsum(self.sizes) - self.sizes
@@ -64,6 +69,15 @@ def holding(held: Shingles, documents: Shingles) -> list[tuple[int, int]]:
             if f" {held.words[text]} " in f" {documents.words[document]} ":
                 pairs.append((text, document))
     return pairs
+
+
+def known(documents: Shingles, held: Shingles) -> np.ndarray:
+    """Which shingles of the documents are held ones, as booleans [shingles]."""
+    found = _look_up(held.table, documents.hashes)
+    hashes = documents.hashes[found]
+    at = np.searchsorted(held.ordered, hashes)
+    found[found] = held.ordered[np.minimum(at, len(held.ordered) - 1)] == hashes
+    return found
 
 
 def contained(held: Shingles, others: Shingles, share: float) -> np.ndarray:

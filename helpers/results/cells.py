@@ -9,14 +9,14 @@ from helpers import paper
 from helpers.data.registry import TASKS
 from helpers.errors import UserError
 from helpers.methods import BASELINES, Claim
-from helpers.results.loss_claims import paired
+from helpers.results.loss_claims import groups_of, paired
 from helpers.results.stats import (
     Comparison,
     paired_combined,
     paired_mean,
-    satterthwaite,
     stragglers,
     t_comparison,
+    with_shared,
 )
 from helpers.results.verdicts import UNKNOWN
 
@@ -103,6 +103,11 @@ class Cells:
         return text + (f" Far below the other seeds, so maybe never learnt: {', '.join(fallen)}." if fallen else "")
 
 
+def adaptations_of_a_text(records: pd.DataFrame) -> int:
+    """How many adaptations of each text took turns: of one method, for DAPT made again has a seed of its own."""
+    return int(records.groupby("method")["adaptation_seed"].nunique().max())
+
+
 def _adapted(method: str) -> bool:
     return method not in (*BASELINES, "base")
 
@@ -121,9 +126,7 @@ class WithChance(Cells):
     def compare(self, task: str, better: str, worse: str, claim: Claim | None = None) -> Comparison:
         found = self.plain.compare(task, better, worse, claim)
         sides = sum(map(_adapted, (better, worse)))
-        variances = [found.standard_error**2, sides * self.spread**2]
-        degrees = satterthwaite(variances, [found.degrees, self.degrees])
-        return t_comparison(found.effect, float(np.sqrt(sum(variances))), degrees, found.n)
+        return with_shared(found, sides * self.spread**2, self.degrees)
 
 
 class LogLosses(Cells):
@@ -148,13 +151,14 @@ class TextLosses:
     def __init__(self, losses: pd.DataFrame):
         found = losses.groupby(["task", "method"], sort=False)
         self.cells = {key: rows.groupby("document")["loss"].mean() for key, rows in found}
+        self.groups = {task: groups_of(rows) for task, rows in losses.groupby("task", sort=False)}
         self.partners = {task: rows["corpus"].iloc[0] for (task, method), rows in found if method == "transfer_tapt"}
         self.domains = dict(zip(losses["task"], losses["domain"], strict=True))
 
     methods = Cells.methods
 
     def compare(self, task: str, better: str, worse: str, claim: Claim) -> Comparison:
-        return paired((self.cells[task, worse] - self.cells[task, better]).dropna())
+        return paired((self.cells[task, worse] - self.cells[task, better]).dropna(), self.groups[task])
 
     def excluded(self, task: str) -> str:
         return _other_domain(task, str(self.partners[task]), self.domains)

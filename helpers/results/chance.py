@@ -7,7 +7,7 @@ import pandas as pd
 from scipy import optimize, stats
 
 from helpers.methods import CHANCE
-from helpers.results.cells import Cells, WithChance
+from helpers.results.cells import Cells, WithChance, adaptations_of_a_text
 from helpers.results.claims import judged
 from helpers.results.stats import Comparison
 from helpers.results.verdicts import SURE, mean_effect
@@ -27,9 +27,10 @@ def adaptation_chance(records: pd.DataFrame, *, draws: int = 1000, seed: int = 0
     `claims`, the chance of draws and of test rows; an interval without zero is the adaptation's own chance. spread, of
     'all' alone: the standard deviation, in points, that this chance gives the score of one adaptation on one task,
     estimated from the effects' squares beyond their standard errors (0 where those explain them; halved, for two
-    adaptations differ); spread_at_most: its upper bound at 95 %, above which effects so small would be too rare. A mean
-    effect over t tasks has spread / sqrt(t) of it, a difference of two adaptations sqrt(2) times that. Not in the
-    paper. Returns COLUMNS, empty where no task has both.
+    adaptations differ; nan where ADAPTATION_SEEDS are several, which every interval holds already); spread_at_most: its
+    upper bound at 95 %, above which effects so small would be too rare. A mean effect over t tasks has spread / sqrt(t)
+    of it, a difference of two adaptations sqrt(2) times that. Not in the paper. Returns COLUMNS, empty where no task
+    has both.
 
     >>> from helpers import load_records
     >>> adaptation_chance(load_records(tmp / "no run yet")).empty
@@ -43,12 +44,13 @@ def adaptation_chance(records: pd.DataFrame, *, draws: int = 1000, seed: int = 0
         if not found:
             continue
         beyond = np.mean([one.effect**2 - one.standard_error**2 for one in found])
-        spread = float(np.sqrt(max(0.0, beyond) / 2)) if np.isfinite(beyond) else np.nan
+        once = np.isfinite(beyond) and adaptations_of_a_text(group) <= 1
+        spread = (float(np.sqrt(max(0.0, beyond) / 2)), at_most(found)) if once else (np.nan, np.nan)
         unknown = (np.nan, np.nan)
         named = [(task, cells.domains[task], one, unknown) for task, one in zip(tasks, found, strict=True)]
         rows += [
             (task, domain, recipe, cells.comparison(*CHANCE.methods), one.effect, one.low, one.high, one.p, one.n, *s)
-            for task, domain, one, s in [*named, ("all", "", mean_effect(found), (spread, at_most(found)))]
+            for task, domain, one, s in [*named, ("all", "", mean_effect(found), spread)]
         ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -92,7 +94,7 @@ def claims_with_chance(
     rows = []
     for recipe, known in chance.groupby("recipe", sort=True):
         spread, group = known["spread"].iloc[-1], records[records["recipe"] == recipe]
-        if not len(group) or group["adaptation_seed"].nunique() > 1 or not np.isfinite(spread):
+        if not len(group) or adaptations_of_a_text(group) > 1 or not np.isfinite(spread):
             continue
         cells = Cells(group, draws, seed)
         degrees = len(known) - 1

@@ -4,7 +4,7 @@ An effect is a difference of loss in nats a masked token with the paper's direct
 for the same masked tokens of the same documents, so their losses are paired by document.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -30,7 +30,8 @@ def loss_claims(
     """Verdicts on masked-LM loss: over all, and for each domain or task.
 
     documents: a row per model, sample and document with model ('base', 'dapt_<domain>', 'tapt_<task>'), sample
-    ('generic', a domain, or 'task_<task>' for its dev texts), document (its place in the sample) and loss (nats). For
+    ('generic', a domain, or 'task_<task>' for its dev texts), document (its place in the sample), loss (nats) and maybe
+    group (of documents that belong together). For
     'tapt_lowers_task_loss_more' TAPT and the domain's DAPT must have read as many tokens. task_domains: domain of
     tasks that the registry does not know. alpha: level of the tests.
 
@@ -79,20 +80,36 @@ class _Pairs:
             raise UserError(f"loss_claims: {place} is there twice; give each once")
         groups = documents.groupby(["model", "sample"], sort=False)
         self.losses = {key: group.set_index("document")["loss"] for key, group in groups}
+        self.groups = {key: groups_of(group) for key, group in groups}
         self.domains = [s for m, s in self.losses if m == f"dapt_{s}" and s != "generic"]
 
     def difference(self, first: tuple[str, str], second: tuple[str, str]) -> pd.Series:
         return (self.losses[first] - self.losses[second]).dropna()
 
     def compare(self, first: tuple[str, str], second: tuple[str, str]) -> Comparison:
-        return paired(self.difference(first, second))
+        return paired(self.difference(first, second), self.groups[first])
 
 
-def paired(differences: pd.Series) -> Comparison:
-    """The paired t-test of differences by document."""
+def paired(differences: pd.Series, groups: Mapping | Sequence | None = None) -> Comparison:
+    """The paired t-test of differences by document.
+
+    groups: document -> its group; documents of one group (sentences of one abstract) count as one draw.
+    """
     spread = mean_interval(differences)
-    error = spread.sd / np.sqrt(spread.n) if spread.n else np.nan
-    return t_comparison(spread.mean, error, spread.n - 1, spread.n)
+    if groups is None:
+        error = spread.sd / np.sqrt(spread.n) if spread.n else np.nan
+        return t_comparison(spread.mean, error, spread.n - 1, spread.n)
+    sums = (differences - spread.mean).groupby([groups[document] for document in differences.index]).sum()
+    units = len(sums)
+    error = np.sqrt(units / (units - 1) * (sums**2).sum()) / spread.n if units > 1 else np.nan
+    return t_comparison(spread.mean, float(error), units - 1, spread.n)
+
+
+def groups_of(documents: pd.DataFrame) -> dict | None:
+    """document -> group, from losses that have a column group; None where they have none."""
+    if "group" not in documents or documents["group"].isna().all():
+        return None
+    return dict(zip(documents["document"], documents["group"], strict=True))
 
 
 def _printed(sample: str, model: str) -> float:

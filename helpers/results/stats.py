@@ -4,7 +4,7 @@ Two things vary between repeats of a fine-tuning study: the seed, and which exam
 set. `paired_combined` counts both.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,11 @@ class Interval:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A paired difference: effect with its interval, two-sided p, n pairs, standard error, degrees of freedom."""
+    """A paired difference: effect with its interval, two-sided p, n pairs, standard error, degrees of freedom.
+
+    own, shared_degrees: of a comparison made by `with_shared`, the variance and degrees of its own, and those of the
+    variance that it shares with others.
+    """
 
     effect: float
     low: float
@@ -36,6 +40,8 @@ class Comparison:
     n: int
     standard_error: float
     degrees: float
+    own: tuple[float, float] | None = None
+    shared_degrees: float = np.nan
 
 
 def mean_interval(values, confidence: float = 0.95) -> Interval:
@@ -163,6 +169,17 @@ def t_comparison(effect: float, error: float, degrees: float, n: int, confidence
     else:
         p = 1.0 if effect == 0 else 0.0
     return Comparison(float(effect), effect - reach, effect + reach, p, n, float(error), float(degrees))
+
+
+def with_shared(found: Comparison, variance: float, degrees: float) -> Comparison:
+    """A comparison with a further part of variance, one estimate of which, of so many degrees, serves several.
+
+    A mean of such comparisons has that estimate's degrees once, not once for each of them; see `verdicts.mean_effect`.
+    """
+    own = found.standard_error**2, found.degrees
+    both = [own[0], variance]
+    whole = t_comparison(found.effect, float(np.sqrt(sum(both))), satterthwaite(both, [own[1], degrees]), found.n)
+    return replace(whole, own=own, shared_degrees=degrees)
 
 
 def satterthwaite(variances, degrees) -> float:

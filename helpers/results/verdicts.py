@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import nctdtr, stdtrit
 
-from helpers.results.stats import Comparison, detectable_effect, holm, satterthwaite, t_comparison
+from helpers.results.stats import Comparison, detectable_effect, holm, satterthwaite, t_comparison, with_shared
 
 VERDICT_TITLES = {
     "reproduced": "reproduced", "smaller": "smaller than the paper's", "undecided": "undecided",
@@ -84,15 +84,22 @@ def table(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def mean_effect(effects: Sequence[Comparison], weights: Sequence[float] | None = None) -> Comparison:
-    """Weighted sum (default: the mean) of independent effects, by Student's t with Satterthwaite's degrees."""
+    """Weighted sum (default: the mean) of independent effects, by Student's t with Satterthwaite's degrees.
+
+    A part of their variances that comes from one estimate (`stats.with_shared`) counts with its degrees once.
+    """
     weights = np.full(len(effects), 1 / len(effects)) if weights is None else np.asarray(weights)
     effect = float(sum(w * one.effect for w, one in zip(weights, effects, strict=True)))
-    variances = [(w * one.standard_error) ** 2 for w, one in zip(weights, effects, strict=True)]
+    own = [one.own or (one.standard_error**2, one.degrees) for one in effects]
+    variances = [w**2 * variance for w, (variance, _) in zip(weights, own, strict=True)]
     n = min(one.n for one in effects)
     if not np.isfinite(variances).all():
         return Comparison(effect, np.nan, np.nan, np.nan, n, np.nan, np.nan)
-    degrees = satterthwaite(variances, [one.degrees for one in effects])
-    return t_comparison(effect, float(np.sqrt(sum(variances))), degrees, n)
+    degrees = satterthwaite(variances, [each for _, each in own])
+    mean = t_comparison(effect, float(np.sqrt(sum(variances))), degrees, n)
+    shared = [(w**2 * (one.standard_error**2 - one.own[0]), one.shared_degrees)
+              for w, one in zip(weights, effects, strict=True) if one.own]  # fmt: skip
+    return with_shared(mean, sum(variance for variance, _ in shared), shared[0][1]) if shared else mean
 
 
 def least_sure(effects: Sequence[Comparison]) -> int:
@@ -155,7 +162,10 @@ def _sentence(row: Row, family: int) -> str:
     if not np.isfinite(found.p):
         if not found.n:
             return "Nothing was compared: the two sides share no seed or document."
-        return f"The effect is {_signed(found.effect)} {unit}, but one seed says nothing about the spread of seeds."
+        lack = "one seed says nothing about the spread of seeds"
+        if found.n > 1:
+            lack = "its interval cannot be told, as where all test rows are of one group"
+        return f"The effect is {_signed(found.effect)} {unit}, but {lack}."
     effect = f"{row.comparison} is {_signed(found.effect)} {unit} [{_signed(found.low)}, {_signed(found.high)}]"
     among = f"p = {row.p_holm:.2g} among {family} claims" if family > 1 else f"p = {row.p_holm:.2g}"
     seen = f"an effect of {row.detectable_effect:.2f} would have been seen"

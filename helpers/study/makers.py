@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from helpers.data.raw import form
 from helpers.errors import UserError
 from helpers.files import read_json, write_json
 from helpers.hashing import fingerprint
@@ -50,25 +51,41 @@ def held(folder: Path, tasks: list, source: tuple, names: list) -> None:
     write_json(folder / META, write_lines(folder / TEXTS, texts))
 
 
-@makes(version=1)
-def task_text(folder: Path, task: str, split: str, source: tuple, name: str, held: Path | None = None) -> None:
+@makes(version=2)
+def task_text(
+    folder: Path, task: str, split: str, source: tuple, name: str, held: Path | None = None, unlabeled: str = ""
+) -> None:  # fmt: skip
     """Task text: 'train' or 'unlabeled' (with train) without held-out text, or 'dev' as it is, to measure loss on."""
     from helpers.data import exclude
 
     loaded = load(name, source, task)
     texts = list(loaded.dev.text if split == "dev" else loaded.train.text)
     if split == "unlabeled":
+        if fingerprint(loaded.unlabeled) != unlabeled:
+            raise UserError(f"task {name}: its unlabelled text changed while the study was at work; run it again")
         texts += loaded.unlabeled
     kept = texts if held is None else exclude(texts, Lines(held / TEXTS))
     write_json(folder / META, write_lines(folder / TEXTS, kept))
 
 
-@makes(version=2)
+def content_of_domain(corpus) -> str:
+    """Fingerprint of a domain's text: of its bytes and how they are read, where it is a file or folder."""
+    if not corpus.path:
+        return fingerprint(corpus)
+    text = fingerprint(Path(corpus.path))
+    # the same bytes are other texts by another ending or column
+    return text if corpus.source == "sample" else fingerprint([text, form(corpus.path), corpus.text_column])
+
+
+@makes(version=3)
 def domain(folder: Path, text: str, held: Path, name: str, source: dict) -> None:
     """Domain text: the whole of it, streamed, as a side to train on and one held out; no dev or test text in either."""
     from helpers.data import exclude, load_domain, split_heldout
 
     corpus = load_domain(name, **source)
+    if content_of_domain(corpus) != text:
+        raise UserError(f"domain {name}: its text ({corpus.source}) changed while the study was at work, or is another "
+                        "in this process than where it was planned; DSP_DATA must be the same there")  # fmt: skip
     clean = folder / "clean.jsonl"
     kept = write_lines(clean, exclude(corpus, list(Lines(held / TEXTS))))["documents"]
     train, heldout = split_heldout(Lines(clean), HELDOUT_SHARE)
@@ -86,20 +103,23 @@ def domain(folder: Path, text: str, held: Path, name: str, source: dict) -> None
     write_json(folder / META, meta)
 
 
-def domain_row(meta: dict) -> dict:
-    """What a domain's artifact says of itself, as a row of `Study.prepare_domains`."""
+def domain_row(name: str, source: str, meta: dict) -> dict:
+    """What a domain's artifact says of itself, as a row of `Study.prepare_domains`.
+
+    name, source: the domain's in this study; equal text is made once, whatever it was called then.
+    """
     train = meta["train"]
-    return {"domain": meta["domain"], "documents": train["documents"], "words": train["words"],
+    return {"domain": name, "documents": train["documents"], "words": train["words"],
             "megabytes": train["bytes"] / 1e6, "heldout": meta["heldout"]["documents"],
-            "held_text_left_out": meta["held_text_left_out"], "source": meta["source"]}  # fmt: skip
+            "held_text_left_out": meta["held_text_left_out"], "source": source}  # fmt: skip
 
 
-def much_left_out(meta: dict) -> str:
+def much_left_out(name: str, meta: dict) -> str:
     """A line where many of a domain's documents held dev or test text, else ''."""
     if (lost := meta["held_text_left_out"]) <= MANY_LEFT_OUT * meta["read"]:
         return ""
     return (
-        f"{meta['domain']}: {lost:,} of {meta['read']:,} documents hold a dev or test text and are left out; "
+        f"{name}: {lost:,} of {meta['read']:,} documents hold a dev or test text and are left out; "
         "if that is a paragraph they share, take it out of the task's rows"
     )
 
@@ -173,8 +193,8 @@ def record(
 ) -> None:  # fmt: skip
     """Fine-tuning: one classifier, or a baseline where there is no recipe; its scores as JSON.
 
-    labels: training rows, another draw each seed; 0: all. words: how a baseline that counts them cuts texts whose
-    script says how, for the key: it once did not.
+    labels: training rows, another draw each seed; 0: all. words: for the key alone, here and below: how words are cut
+    in scripts that say how, by which installed segmenters.
     """
     from helpers import classify
 
@@ -204,10 +224,7 @@ def read_outs(
     vectors: Path | None = None, baseline: str = "", base: str = "", base_path: str = "", max_length: int = 0,
     words: str = "",
 ) -> None:  # fmt: skip
-    """Frozen read-outs: of one model, or a baseline, on one task from as many labels, a record for each seed.
-
-    words: as for `record`.
-    """
+    """Frozen read-outs: of one model, or a baseline, on one task from as many labels, a record for each seed."""
     from helpers import classify
 
     loaded, features = load(name, source, task), {}
@@ -239,7 +256,7 @@ def pool(folder: Path, sentences: int, domain: Path) -> None:
 
 
 @makes(version=2)
-def vampire(folder: Path, epochs: int, seed: int, pool: Path, task: Path) -> None:
+def vampire(folder: Path, epochs: int, seed: int, pool: Path, task: Path, words: str = "") -> None:
     """VAMPIRE: fitted on the domain's sentences and the task's text, shared by every k."""
     from helpers.compute import Meter
     from helpers.select import Vampire, save_vampire
@@ -251,10 +268,10 @@ def vampire(folder: Path, epochs: int, seed: int, pool: Path, task: Path) -> Non
     write_json(folder / "summary.json", {"seconds": meter.seconds, "peak_memory_mb": meter.peak_mb})
 
 
-@makes(version=3)
+@makes(version=4)
 def selection(
     folder: Path, selector: str, k: int, seed: int, pool: Path, task: Path, held: Path, base: str = "",
-    base_path: str = "", vampire: Path | None = None, leader: Path | None = None,
+    base_path: str = "", vampire: Path | None = None, leader: Path | None = None, words: str = "",
 ) -> None:  # fmt: skip
     """Selection: text for one task by one selector; rivals get as many words as VAMPIRE found (`leader`)."""
     from helpers.select import load_vampire, select_text
@@ -286,7 +303,7 @@ def load_selection(folder: Path):
 @makes(version=2)
 def quality(
     folder: Path, task: str, selector: str, source: tuple, name: str, selection: Path, pool: Path,
-    vampire: Path | None = None,
+    vampire: Path | None = None, words: str = "",
 ) -> None:  # fmt: skip
     """Selections judged: by the task's dev text, which none of them saw; VAMPIRE's cost includes its training."""
     from helpers.select import compare_selections
@@ -301,7 +318,7 @@ def quality(
 
 
 @makes(version=3)
-def overlap(folder: Path, documents: int, top: int, **domains: Path) -> None:
+def overlap(folder: Path, documents: int, top: int, words: str = "", **domains: Path) -> None:
     """Vocabulary overlap: of as many documents from all over each domain ('of_<name>'). Paper: Figure 2."""
     from helpers.overlap import overlap_matrix
 

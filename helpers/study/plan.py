@@ -2,11 +2,10 @@
 
 import dataclasses
 import functools
-from pathlib import Path
+from itertools import chain, islice
 
 from helpers.config import Config
 from helpers.data import DOMAINS, domain_names, load_domain, load_task
-from helpers.data.raw import form
 from helpers.encoder.named import base_files, has_masked_lm_head
 from helpers.errors import UserError
 from helpers.hashing import fingerprint
@@ -14,7 +13,7 @@ from helpers.methods import BASELINES, METHODS, check, split_selection
 from helpers.study import makers
 from helpers.study.opening import own_domain
 from helpers.study.steps import Step
-from helpers.words import needs_script
+from helpers.words import has_unspaced, needs_script, segmenters
 
 GENERIC = "generic"  # the sample of the base model's own pretraining sources, "PT" in the paper
 AGAIN = 100  # the first seed that no other adaptation has: ADAPTATION_SEEDS are at most as many
@@ -72,12 +71,13 @@ class Plan:
     @functools.cache  # noqa: B019
     def domain(self, name: str) -> Step:
         """A domain's whole text, to train on and held out. Raises UserError where its text cannot be had."""
-        source = self._source_of_domain(name)
-        corpus = load_domain(name, **source)
-        text = fingerprint(Path(corpus.path)) if corpus.path else fingerprint(corpus)
-        if corpus.path and corpus.source != "sample":  # the same bytes are other texts by another ending or column
-            text = fingerprint([text, form(corpus.path), corpus.text_column])
-        return Step(makers.domain, {"text": text}, {"held": self.held}, {"name": name, "source": source}, name)
+        here = {"name": name, "source": self._source_of_domain(name)}
+        text = makers.content_of_domain(self.corpus(name))
+        return Step(makers.domain, {"text": text}, {"held": self.held}, here, name)
+
+    def corpus(self, name: str):
+        """A domain's text as it lies where it comes from. Raises UserError where it cannot be had."""
+        return load_domain(name, **self._source_of_domain(name))
 
     def _source_of_domain(self, name: str) -> dict:
         config = self.config
@@ -267,7 +267,7 @@ class Plan:
     def vampire(self, task: str) -> Step:
         """VAMPIRE for a task, shared by every k."""
         reads = {"pool": self.pool(self.domain_of(task)), "task": self.task_text(task)}
-        settings = {"epochs": self.config.vampire_epochs, "seed": self.config.first_seed}
+        settings = {"epochs": self.config.vampire_epochs, "seed": self.config.first_seed} | self._segmented(task)
         return Step(makers.vampire, settings, reads, name=task)
 
     @functools.cache  # noqa: B019
@@ -279,6 +279,7 @@ class Plan:
             reads["vampire"] = self.vampire(task)
         elif "vampire" in self.config.selectors:
             reads["leader"] = self.selection(task, "vampire", k)
+        settings |= self._segmented(task)
         if selector == "embedding":
             settings["base"], here["base_path"] = self.base["base"], self.base["base_path"]
         return Step(makers.selection, settings, reads, here, f"{selector} {k} for {task}")
@@ -290,7 +291,7 @@ class Plan:
         reads = {"selection": chosen, "pool": chosen.reads["pool"]}
         if selector == "vampire":
             reads["vampire"] = chosen.reads["vampire"]
-        settings = {"task": self.task_fingerprint(task), "selector": selector}
+        settings = {"task": self.task_fingerprint(task), "selector": selector} | self._segmented(task)
         return Step(makers.quality, settings, reads, {"source": self.source, "name": task}, chosen.name)
 
     # Measurements --------------------------------------------------------------------------------------
@@ -340,7 +341,21 @@ class Plan:
     def _cut_by_script(self, task: str, method: str) -> dict:
         """A part of the key of baselines that count words, where the texts' script says what a word is."""
         counts = method in BASELINES and method != "static"
-        return {"words": "by script"} if counts and self._needs_script(task) else {}
+        if not (counts and self._needs_script(task)):
+            return {}
+        return {"words": ", ".join(filter(None, ["by script, of any length", segmenters()]))}
+
+    def _segmented(self, *names: str) -> dict:
+        """A part of the key of what counts words of these tasks (with their domains) or domains: the segmenters at
+        hand, where a text has a script that they cut."""
+        at_hand = segmenters()
+        return {"words": at_hand} if at_hand and any(map(self._has_unspaced, names)) else {}
+
+    @functools.cache  # noqa: B019
+    def _has_unspaced(self, name: str) -> bool:
+        texts = self.task(name).train["text"] if name in self.tasks else ()
+        corpus = self.corpus(self.domain_of(name) if name in self.tasks else name)
+        return any(map(has_unspaced, chain(islice(texts, 500), islice(corpus, 500))))
 
     @functools.cache  # noqa: B019
     def _needs_script(self, task: str) -> bool:
@@ -380,7 +395,7 @@ class Plan:
         settings = {"documents": self.config.overlap_documents, "top": self.config.top_words}
         # a domain may have the name of a setting
         reads = {f"of_{name}": self.domain(name) for name in (GENERIC, *self.domains)}
-        return Step(makers.overlap, settings, reads, name="domains")
+        return Step(makers.overlap, settings | self._segmented(GENERIC, *self.domains), reads, name="domains")
 
     def audit(self, task: str) -> Step:
         """Texts that a task shares between its splits and with the corpora."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from helpers.errors import UserError
 from helpers.hashing import key
 from helpers.jobs import JobsFailed, run_jobs
 from helpers.progress import share_in, told_in
@@ -66,9 +67,14 @@ def makes(version: int) -> Callable:
 
 
 def make_one(root: str, step: Step) -> Path:
-    """The step's folder, made in this process unless it is whole. What it reads is there."""
+    """The step's folder, made in this process unless it is whole. Raises UserError where what it reads is not there."""
     store = Store(root, log=lambda line: None)
     folders = {role: read.folder(store) for role, read in step.reads.items()}
+    for role, folder in folders.items():
+        if folder is None:  # without it the maker would make something else of this name
+            read = step.reads[role]
+            raise UserError(f"{step.kind} {step.name}: the {read.kind} {read.name} that it reads is gone from "
+                            f"{store.root}, or damaged; run it again")  # fmt: skip
     inputs = {**step.settings, **step.here, **folders}
     with told_in(updates_of(store, step)):
         return store.get_or_make(step.kind, step.recipe, lambda folder: step.make(folder, **inputs))

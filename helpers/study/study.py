@@ -10,7 +10,7 @@ from helpers import compute, paths
 from helpers.config import HERE, Config
 from helpers.data import leaked_rows
 from helpers.errors import UserError
-from helpers.files import as_json, read_json, write_text
+from helpers.files import as_json, read_json, read_table, write_text
 from helpers.jobs import InProcess, JobsFailed, broken, executor
 from helpers.methods import BASELINES, METHODS, check, read_out_methods, split_selection
 from helpers.results import load_records, record_path, write_record
@@ -20,7 +20,7 @@ from helpers.study import makers
 from helpers.study.opening import foreign_rates, open_config
 from helpers.study.plan import GENERIC, NothingToCompare, Plan
 from helpers.study.steps import Step, make
-from helpers.study.texts import Lines, Thinned
+from helpers.study.texts import Lines, Thinned, groups_of_thinned
 
 
 class Study:
@@ -96,7 +96,7 @@ class Study:
 
     def table(self, step: Step, name: str = "table.csv") -> pd.DataFrame:
         """The table in a step's artifact."""
-        return pd.read_csv(self.folder(step) / name)
+        return read_table(self.folder(step) / name)
 
     def planned(self, methods: Sequence[str], tasks: Sequence[str] | None = None) -> list[Step]:
         """The steps that fine-tuning the methods asks for: records, and what is measured of their checkpoints."""
@@ -129,11 +129,11 @@ class Study:
         steps = {name: self.plan.domain(name) for name in names or self.domains}
         self.make(steps.values())
         rows = []
-        for step in steps.values():
+        for name, step in steps.items():
             meta = read_json(self.folder(step) / makers.META)
-            if line := makers.much_left_out(meta):
+            if line := makers.much_left_out(name, meta):
                 self.log(line)
-            rows.append(makers.domain_row(meta))
+            rows.append(makers.domain_row(name, self.plan.corpus(name).source, meta))
         return pd.DataFrame(rows).set_index("domain")
 
     # Measurements on texts -----------------------------------------------------------------------------
@@ -233,7 +233,7 @@ class Study:
         return pd.DataFrame(rows)
 
     def document_losses(self, tasks: Sequence[str] = ()) -> pd.DataFrame:
-        """The same, a row a document, for paired comparisons: model, sample, document, loss, masked_tokens.
+        """The same, a row a document, for paired comparisons: model, sample, document, loss, masked_tokens, group.
 
         tasks: dev text of these too (sample 'task_<task>'), under the base, the DAPT of their domain and their TAPT
         ('tapt_<task>').
@@ -247,7 +247,9 @@ class Study:
             }.items()
         }  # fmt: skip
         self.make(steps.values())
-        found |= {pair: self.table(step, "losses.csv") for pair, step in steps.items()}
+        most = self.config.heldout_documents
+        groups = {f"task_{task}": groups_of_thinned(self.task(task).dev, most) for task in tasks}
+        found |= {pair: self.table(step, "losses.csv").assign(group=groups[pair[1]]) for pair, step in steps.items()}
         frames = [frame.assign(model=name, sample=sample) for (name, sample), frame in found.items()]
         return pd.concat(frames, ignore_index=True)
 

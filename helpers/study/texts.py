@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from helpers.data import jsonl, unique_sentences
+from helpers.data.records import GROUP_COLUMN
 from helpers.words import joined, loose_words, normalised, word_count
 
 
@@ -62,6 +63,17 @@ class Thinned:
             return iter(self.texts)
         bound = np.partition(codes, self.wanted - 1)[self.wanted - 1]
         return islice((text for text in self.texts if _code(text) <= bound), self.wanted)
+
+
+def groups_of_thinned(rows, wanted: int) -> list[str] | None:
+    """The group of each text that `Thinned` keeps of a split's rows; None where rows stand alone.
+
+    rows: DataFrame of text and maybe group_id. wanted: as for `Thinned`.
+    """
+    if GROUP_COLUMN not in rows:
+        return None
+    groups = dict(zip(rows["text"], rows[GROUP_COLUMN], strict=True))
+    return [groups[text] for text in Thinned(rows["text"].tolist(), wanted)]
 
 
 def distinct_sentences(documents: Iterable[str], wanted: int) -> Iterator[str]:

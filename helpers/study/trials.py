@@ -25,6 +25,7 @@ from helpers.study.opening import open_config
 from helpers.study.outlook import TOKENS_A_WORD
 from helpers.study.plan import Plan
 from helpers.study.study import Study
+from helpers.study.texts import groups_of_thinned
 from helpers.words import word_count
 
 COLUMNS = ("task", "question", "value", "low", "high", "said")
@@ -113,7 +114,9 @@ def _rows(study: Study, name: str, sequences: int, labels: int, draws: int, leas
     at_plan = extrapolated(gains["dapt"], slope, math.log2(planned / read))
     drawn = f"macro-F1 on {len(study.task(name).dev):,} dev rows, {draws} draws of {few} labels, frozen read-out"
     drawn = drawn.replace("macro-F1", "micro-F1") if study.task(name).spec.metric == "micro_f1" else drawn
-    fall = paired((fallen["base"] - fallen["dapt"]).dropna())
+    fall = paired(
+        (fallen["base"] - fallen["dapt"]).dropna(), groups_of_thinned(study.task(name).dev, config.heldout_documents)
+    )
     speed = summary["tokens"] / summary["seconds"]
     rows = [
         ("gain", gains["dapt"], f"{said_gain(gains['dapt'])} points over the base: DAPT, {whole[0]} updates of "

@@ -15,7 +15,7 @@ from helpers.results.records import as_table
 from helpers.study.makers import TEXTS
 from helpers.study.plan import GENERIC, NothingToCompare
 from helpers.study.study import Study
-from helpers.study.texts import Lines
+from helpers.study.texts import Lines, groups_of_thinned
 from helpers.words import length, normalised
 
 
@@ -137,11 +137,13 @@ def task_losses(study: Study, methods: Sequence[str], tasks: Sequence[str] | Non
 
     The cheapest look at every contrast of Tables 3 to 8: the same masks of the same texts under every model.
     Baselines have no such loss and are left out. Returns task, domain, method, corpus (adapted to), adaptation
-    (its number), document, loss (nats a masked token), masked_tokens.
+    (its number), document, loss (nats a masked token), masked_tokens, group (of texts that belong together, or None).
     """
     plan = study.plan
     pairs = study.possible([method for method in methods if method not in BASELINES], tasks)
     steps, rows = {}, []
+    most, named = study.config.heldout_documents, dict.fromkeys(task for _, task in pairs)
+    groups = {task: groups_of_thinned(study.task(task).dev, most) for task in named}
     for method, task in pairs:
         for number in range(study.config.adaptation_seeds):
             if (model := plan.model(method, task, number)) or not number:
@@ -150,7 +152,7 @@ def task_losses(study: Study, methods: Sequence[str], tasks: Sequence[str] | Non
     for (method, task, number), (model, step) in steps.items():
         corpus = model.reads["texts"].name if model else ""
         rows.append(study.table(step, "losses.csv").assign(
-            task=task, domain=plan.domain_of(task), method=method, adaptation=number, corpus=corpus
+            task=task, domain=plan.domain_of(task), method=method, adaptation=number, corpus=corpus, group=groups[task]
         ))  # fmt: skip
     return pd.concat(rows, ignore_index=True)
 

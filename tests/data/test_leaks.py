@@ -178,3 +178,11 @@ def test_one_string_or_an_item_that_is_no_text_is_refused(ask):
         list(ask(["fine", None], ["held"]))
     with pytest.raises(UserError, match="held texts, item 1: text is .*half"):
         ask(["fine"], ["half \ud83d"])
+
+
+def test_a_part_of_a_held_text_is_kept_out_of_a_corpus_too():
+    held = ["The court held that the claim was barred. The appeal is dismissed with costs to the other side."]
+    lines = ["The appeal is dismissed with costs to the other side.", "The appeal is dismissed.",
+             "The appeal is dismissed with costs to the state and to nobody else."]  # fmt: skip
+    assert list(exclude(lines, held)) == lines[1:]  # four words are in everything
+    assert repeats(lines, held).tolist() == [True, False, False]

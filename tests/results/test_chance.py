@@ -7,7 +7,8 @@ from scipy import stats
 
 from helpers.results import adaptation_chance, caption, claims, claims_with_chance, paired_combined
 from helpers.results.chance import CLAIM_COLUMNS, COLUMNS, at_most
-from helpers.results.stats import t_comparison
+from helpers.results.stats import t_comparison, with_shared
+from helpers.results.verdicts import mean_effect
 
 TASKS = ("chemprot", "citation_intent", "ag", "imdb")
 
@@ -143,3 +144,31 @@ def test_records_of_several_adaptations_hold_the_chance_already(study):
     chance = twice(study, (3, -3, 3, -3)).reset_index()
     assert claims_with_chance(records, chance).empty
     assert claims_with_chance(records, chance[:0]).empty
+
+
+def test_dapt_made_again_is_no_second_adaptation_of_the_text(study):
+    records = study({("ag", "base"): 0.5, ("ag", "dapt"): 0.6}, seeds=4, recipe="frozen")
+    again = records[records["method"] == "dapt"].assign(method="dapt_again", adaptation_seed=100)
+    records["adaptation_seed"] = np.where(records["method"] == "dapt", 0, np.nan)
+    chance = twice(study, (3, -3, 3, -3)).reset_index()
+    assert len(claims_with_chance(pd.concat([records, again]), chance, draws=200))
+
+
+def test_one_estimate_of_the_spread_counts_once_however_many_tasks_share_it():
+    """Four tasks whose adaptations vary far more than all else: the mean has the estimate's degrees, not four times."""
+    own = t_comparison(1.0, 0.1, 40, 40)
+    mean = mean_effect([with_shared(own, 4.0, 4)] * 4)
+    assert mean.standard_error == pytest.approx(np.sqrt((0.01 + 4.0) / 4))
+    assert mean.degrees == pytest.approx(4, abs=0.1)
+    assert mean_effect([own] * 4).degrees == pytest.approx(160)
+    # and a mean of such means
+    assert mean_effect([mean_effect([with_shared(own, 4.0, 4)] * 2)] * 2).degrees == pytest.approx(4, abs=0.1)
+
+
+def test_several_adaptations_leave_no_spread_to_estimate(study):
+    cells = {(task, method): 0.6 for task in TASKS for method in ("dapt", "dapt_again")}
+    records = study(cells, seeds=10, recipe="frozen")
+    records["adaptation_seed"] = records["seed"] % 2 + np.where(records["method"] == "dapt", 0, 100)
+    found = adaptation_chance(records, draws=200)
+    assert found[["spread", "spread_at_most"]].isna().all(axis=None)
+    assert caption(found).endswith("; that chance is in every interval already.")

@@ -9,6 +9,7 @@ from helpers import paper
 from helpers.errors import UserError
 from helpers.figures.scores import CLAIM_TITLES
 from helpers.results import claims, load_records, loss_changes, loss_claims, mlm_loss_table
+from helpers.results.loss_claims import paired
 from helpers.results.overlap_claims import ORDER
 from helpers.results.verdicts import COLUMNS
 
@@ -167,3 +168,21 @@ def test_claims_take_losses_and_every_claim_has_a_title(study):
     assert table.groupby("claim")["scope"].apply(lambda scopes: (scopes == "all").sum()).eq(1).all()
     assert not [name for name in table if name.startswith("_")] and table["why"].ne("").all()
     assert set(table["preset"]) == {"smoke"} and set(table["base_model"]) == {"mini"}
+
+
+def test_documents_of_one_group_count_as_one_draw():
+    """Sentences of one abstract: as wide as the t-test of the abstracts' means, for abstracts of one size."""
+    random = np.random.default_rng(0)
+    abstract = np.repeat(np.arange(20), 10)
+    differences = pd.Series(random.normal(0, 1, 20)[abstract] + random.normal(0, 0.3, 200))
+    found = paired(differences, abstract)
+    means = differences.groupby(abstract).mean()
+    oracle = stats.ttest_1samp(means, 0)
+    assert found.effect == pytest.approx(differences.mean()) and found.degrees == 19
+    assert found.standard_error == pytest.approx(means.sem()) and found.p == pytest.approx(oracle.pvalue)
+    assert found.standard_error > 2 * paired(differences).standard_error
+    frame = losses(lambda model, sample: 0.0, models=("base", "dapt_cs"), samples=("cs",))
+    grouped = loss_changes(frame.assign(group=frame["document"] // 10))
+    assert (grouped["change_high"] - grouped["change_low"]).item() != pytest.approx(
+        (loss_changes(frame)["change_high"] - loss_changes(frame)["change_low"]).item(), rel=1e-3
+    )

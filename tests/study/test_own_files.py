@@ -1,14 +1,21 @@
 """A study of your own files: what is in the store stands for what the files hold, however they are named or edited."""
 
+import inspect
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from helpers.config import make_config
 from helpers.errors import UserError
-from helpers.study import makers
+from helpers.methods import METHODS
+from helpers.study import makers, plan
 from helpers.study.opening import foreign_rates
+from helpers.study.steps import make_one, missing
+from helpers.study.texts import Thinned, groups_of_thinned
+from helpers.study.views import selection_methods
+from tests.study.conftest import write_jsonl
 
 
 def write_rows(path, word):
@@ -77,3 +84,77 @@ def test_learning_rates_of_another_base_are_said(capsys, open_study):
     assert foreign_rates(make_config("demo")) == foreign_rates(make_config("paper")) == ""
     open_study()
     assert "another base may want other rates" in capsys.readouterr().out
+
+
+def test_segmenters_count_towards_the_key_of_what_counts_words_they_cut(open_study, tmp_path, monkeypatch):
+    def keys(text, at_hand):
+        monkeypatch.setattr(plan, "segmenters", lambda: at_hand)
+        rows = [f"{text} {number},{'ab'[number % 2]}" for number in range(80)]
+        (tmp_path / "notes.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+        (tmp_path / "law.txt").write_text("\n".join(f"{text} {number}" for number in range(400)))
+        own = dict(TASK_FILE=str(tmp_path / "notes.csv"), DOMAIN_FILE=str(tmp_path / "law.txt"))
+        made = open_study(**own, TASKS=None, SELECTION_TASKS=None).plan
+        steps = [
+            made.overlap(),
+            made.vampire("notes"),
+            made.selection("notes", "random", 2),
+            made.record("notes", "tfidf", 0),
+        ]
+        return [step.key for step in steps]
+
+    assert keys("the court", "") == keys("the court", "jieba 0.42")
+    assert not set(keys("東京へ行く", "")) & set(keys("東京へ行く", "jieba 0.42"))
+
+
+def test_a_domain_that_is_another_than_was_planned_is_not_made(open_study, tmp_path):
+    (tmp_path / "law.txt").write_text("\n".join(documents()))
+    study = open_study(DOMAIN_FILE=str(tmp_path / "law.txt"))
+    step = study.plan.domain("law")
+    (tmp_path / "law.txt").write_text("\n".join(documents(70)))
+    with pytest.raises(UserError, match="domain law: its text .* changed while the study was at work, or is another"):
+        makers.domain(tmp_path, **step.settings, **step.here, held=study.folder(study.plan.held))
+
+
+def test_a_domain_goes_by_the_name_it_has_now(open_study, tmp_path):
+    (tmp_path / "law.txt").write_text("\n".join(documents()))
+    open_study(DOMAIN_FILE=str(tmp_path / "law.txt")).prepare_domains(["law"])
+    (tmp_path / "law.txt").rename(tmp_path / "rulings.txt")
+    table = open_study(DOMAIN_FILE=str(tmp_path / "rulings.txt")).prepare_domains(["rulings"])
+    assert table.index.tolist() == ["rulings"] and "rulings.txt" in table["source"].item()
+
+
+def test_a_step_whose_input_is_gone_makes_nothing(open_study):
+    study = open_study()
+    text = study.plan.task_text("chemprot")
+    with pytest.raises(UserError, match="task_text chemprot: the held dev and test that it reads is gone from"):
+        make_one(str(study.store.root), text)
+    assert text.folder(study.store) is None
+    study.make([text])
+    assert text.folder(study.store)
+
+
+def test_every_maker_takes_what_its_step_has(open_study, root):
+    """Settings are part of a key and arguments of the maker alike."""
+    write_jsonl(root / "tasks" / "chemprot" / "unlabeled.jsonl", [{"text": f"more of it {n}"} for n in range(30)])
+    study = open_study(SELECTORS="vampire,random,embedding", NEIGHBOURS="2,5")
+    named = (*METHODS, *selection_methods(study))
+    pairs = study.possible(named, ["chemprot"])
+    steps = [*study.planned(named, ["chemprot"]), study.plan.overlap(), study.plan.audit("chemprot")]
+    steps += [step for method, task in pairs for step in study.plan.read_outs(task, method, 8, 2)]
+    steps += [study.plan.quality("chemprot", selector, 2) for selector in ("vampire", "random")]
+    kinds = set()
+    for step in missing(steps, study.store):
+        inspect.signature(step.make).bind("folder", **step.settings, **step.here, **step.reads)
+        kinds.add(step.kind)
+    assert kinds >= {"held", "task_text", "domain", "model", "losses", "record", "read_outs", "vectors", "pool"}
+    assert kinds >= {"vampire", "selection", "quality", "overlap", "audit"}
+    text = study.plan.task_text("chemprot", "unlabeled")
+    study.make([text])
+    assert "more of it 3" in (study.folder(text) / makers.TEXTS).read_text()
+
+
+def test_losses_of_dev_texts_bear_their_groups():
+    rows = pd.DataFrame({"text": [f"text {n}" for n in range(30)], "group_id": [f"g{n // 3}" for n in range(30)]})
+    kept = list(Thinned(rows["text"].tolist(), 7))
+    assert groups_of_thinned(rows, 7) == [f"g{int(text.split()[1]) // 3}" for text in kept]
+    assert groups_of_thinned(rows.drop(columns="group_id"), 7) is None
