@@ -4,12 +4,16 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from helpers.errors import UserError
 
 MANIFEST = "manifest.json"  # of an artifact in the store; no part of its content
+JUNK = re.compile(
+    r"(^|/)(__MACOSX/|\.DS_Store$|Thumbs\.db$|desktop\.ini$|\.nfs[^/]*$)"
+)  # what systems add by themselves
 
 # Identity, size and times of a file -> SHA-256: within one process an unchanged file is read once.
 _checksums: dict[tuple[int, ...], str] = {}
@@ -84,9 +88,10 @@ def _add_path(digest, path: Path) -> None:
 
 
 def files_of(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Every file under `folder` with its relative name, in name order."""
+    """Every file under `folder` with its relative name, in name order, but for what systems add by themselves."""
     for name in sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()):
-        yield folder / name, name
+        if not JUNK.search(name):
+            yield folder / name, name
 
 
 def checksum(path: Path) -> str:

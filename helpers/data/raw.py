@@ -2,7 +2,6 @@
 
 import gzip
 import io
-import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -11,11 +10,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from helpers.errors import UserError
+from helpers.hashing import JUNK
 
 FORMS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".txt")
 _PACKED = (".gz", ".zip", ".zst")
 _LONGEST = 1 << 28  # bytes a line
-_JUNK = re.compile(r"(^|/)(__MACOSX/|\.DS_Store$|Thumbs\.db$|desktop\.ini$)")
 _KINDS = (
     (b"\x1f\x8b", "gzip-compressed; name it {name}.gz"),
     (b"PK\x03\x04", "a zip archive or an office document; name it {name}.zip, or save it as CSV"),
@@ -81,7 +80,7 @@ def opened(path: str | Path) -> Iterator[BinaryIO]:
 
 def members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     """The files in a zip, without folders and what systems add by themselves."""
-    return [one for one in archive.infolist() if not one.is_dir() and not _JUNK.search(one.filename)]
+    return [one for one in archive.infolist() if not one.is_dir() and not JUNK.search(one.filename)]
 
 
 def _unpacked(path: Path) -> io.BufferedReader:
@@ -93,7 +92,10 @@ def _unpacked(path: Path) -> io.BufferedReader:
         files = members(archive)
         if len(files) != 1:
             raise UserError(f"{path}: a zip of {len(files)} files; expected one, so unpack it and give the folder")
-        return archive.open(files[0])
+        try:
+            return archive.open(files[0])
+        except (RuntimeError, NotImplementedError) as error:  # encrypted, or packed by a method Python has not
+            raise UserError(f"{path}: cannot be unpacked ({error}); unpack it and give the file") from None
     if packed == "zst":
         try:
             import zstandard

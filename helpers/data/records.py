@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
@@ -72,7 +73,14 @@ def _folder(path: Path) -> Iterator[Record]:
     if saved_by_datasets(path):
         yield from records(load_saved(path))
         return
-    files = sorted(file for file in path.rglob("*") if form(file) and not file.name.startswith("."))
+    inside = {file: file.relative_to(path).parts for file in sorted(path.rglob("*"))}
+    # .ipynb_checkpoints holds older copies; a folder may be called law.parquet
+    seen = [file for file, parts in inside.items() if not any(part.startswith(".") for part in parts)]
+    for file in seen:
+        if file.is_symlink() and file.is_dir():
+            raise UserError(f"{file}: a link to a folder, which would be passed over; give what it leads to as a "
+                            "domain of its own, or copy it here")  # fmt: skip
+    files = [file for file in seen if form(file) and file.is_file()]
     if not files:
         raise UserError(f"{path}: no data in this folder; expected files that end in {', '.join(FORMS)}")
     for file in files:
@@ -110,6 +118,7 @@ def _dataset(source) -> Iterator[Record]:
 
 def _frame(where: str, frame: pd.DataFrame, first: int) -> Iterator[Record]:
     columns = [str(column) for column in frame.columns]
+    _refuse_twice(where, columns)
     for row, values in enumerate(frame.itertuples(index=False, name=None), first):
         yield where, row, dict(zip(columns, values, strict=True))
 
@@ -121,6 +130,7 @@ def _table(path: Path, kind: str) -> Iterator[Record]:
                 file, sep="," if kind == ".csv" else "\t", dtype=str, keep_default_na=False, encoding="utf-8-sig",
                 chunksize=_CHUNK, skip_blank_lines=True, quoting=csv.QUOTE_MINIMAL,
             )  # fmt: skip
+            _refuse_header(path, kind)
             row = 2
             for chunk in chunks:
                 if not isinstance(chunk.index, pd.RangeIndex):
@@ -137,6 +147,26 @@ def _table(path: Path, kind: str) -> Iterator[Record]:
         raise UserError(f"{path}: no rows; expected a header line and rows") from None
     except pd.errors.ParserError as error:
         raise UserError(f"{path}: malformed table ({' '.join(str(error).split())}); check its quotes") from None
+
+
+def _refuse_header(path: Path, kind: str) -> None:
+    """UserError for a header of which pandas would make other columns in silence, or one column of several."""
+    with opened(path) as file:
+        head = pd.read_csv(
+            file, sep="," if kind == ".csv" else "\t", dtype=str, keep_default_na=False, encoding="utf-8-sig",
+            nrows=1, header=None, index_col=False,
+        )  # fmt: skip
+    names = [str(name) for name in head.iloc[0]]
+    _refuse_twice(str(path), filter(None, names))
+    ways = {"\t": "tabs; name it .tsv", ";": "semicolons; save it with commas", "|": "bars; save it with commas"}
+    if found := [said for mark, said in ways.items() if mark in names[0] and len(names) == 1]:
+        raise UserError(f"{path}: its columns are parted by {found[0]}")
+
+
+def _refuse_twice(where: str, columns: Iterable[str]) -> None:
+    for name, times in Counter(columns).items():
+        if times > 1:
+            raise UserError(f"{where}: column {name!r} is there twice; rename one of them")
 
 
 def _refuse_swallowed(path: Path, chunk: pd.DataFrame, first: int) -> None:
@@ -157,8 +187,9 @@ def _parquet(path: Path) -> Iterator[Record]:
 
     with opened(path) as file:
         try:
-            row = 1
-            for batch in parquet.ParquetFile(file).iter_batches(_CHUNK):
+            row, whole = 1, parquet.ParquetFile(file)
+            _refuse_twice(str(path), whole.schema_arrow.names)
+            for batch in whole.iter_batches(_CHUNK):
                 for value in batch.to_pylist():
                     yield str(path), row, value
                     row += 1
@@ -221,7 +252,9 @@ class Texts:
         for where, row, value in records(self.source):
             read += 1
             if column not in value:
-                column = _text_column(value, self.column, where, row)
+                column = _text_column(
+                    value, self.column, where, row, "; beside a TASK_FILE, of which that is, rename it"
+                )
             text = value[column]
             if found := fault(text):
                 if found != EMPTY:
@@ -232,12 +265,12 @@ class Texts:
         self.read, self.left_out, self.first_empty = read, empty, first
 
 
-def _text_column(value: Mapping, asked: str, where: str, row: int) -> str:
+def _text_column(value: Mapping, asked: str, where: str, row: int, more: str = "") -> str:
     column = find_column(value, asked, TEXT_COLUMNS, f"{where}, row {row}")
     if not column and len(value) == 1:
         return next(iter(value))
     if not column:
-        raise UserError(f"{where}, row {row}: {_missing('text', value, 'text_column')}")
+        raise UserError(f"{where}, row {row}: {_missing('text', value, 'text_column')}{more}")
     return column
 
 

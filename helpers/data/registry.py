@@ -283,18 +283,24 @@ def read_task_file(path: str | Path = "", domain: str = "") -> dict[str, TaskSpe
 
 
 def _read_entries(path: Path):
+    """What a file registers; None for JSON Lines, which are rows."""
     try:
         text = path.read_text(encoding="utf-8-sig")
         return tomllib.loads(text) if path.suffix.lower() == ".toml" else json.loads(text)
     except OSError as error:
         raise UserError(f"TASK_FILE {path}: cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError) as error:
+        if path.suffix.lower() == ".json" and "Extra data" in str(error):
+            return None  # an object a line: rows
         raise UserError(f"TASK_FILE {path}: malformed: {error}") from None
 
 
 def _are_rows(entries) -> bool:
+    """Whether a JSON array is of rows: by a text, or by nothing that a task is registered with."""
     first = entries[0] if isinstance(entries, list) and entries else None
-    return isinstance(first, dict) and "name" not in first and bool(find_column(first, "", TEXT_COLUMNS, ""))
+    if not isinstance(first, dict):
+        return False
+    return bool(find_column(first, "", TEXT_COLUMNS, "")) or not {"name", "domain", "path"} & set(first)
 
 
 _KEYS = ("name", "domain", "metric", "path", "partner", "description", "licence")

@@ -58,13 +58,22 @@ class Step:
         names = {file.relative_to(self.run).as_posix(): file for file in read}
         return {name: hashing.fingerprint(file) for name, file in sorted(names.items()) if name not in own_files}
 
+    def _content(self, written: Sequence[str]) -> dict:
+        """Fingerprints of the tables and figures among the files it wrote; of the others, that they are there."""
+        found = {}
+        for name in written:
+            file = self.run / name
+            shown = name.startswith(("tables/", "figures/"))
+            found[name] = file.exists() and (not shown or hashing.fingerprint(file))
+        return found
+
     def found(self) -> Outcome | None:
         """The earlier outcome, if the notebook ended well then and running it again would change nothing."""
         try:
             earlier = files.read_json(self.state)
             written = earlier["files"]
             whole = earlier["status"] == "done" and self.executed.exists()
-            if whole and earlier["key"] == self.key(written) and all((self.run / name).exists() for name in written):
+            if whole and earlier["key"] == self.key(written) and earlier["content"] == self._content(written):
                 return Outcome(self.name, "found", earlier["seconds"], "", earlier["key"], tuple(written))
         except (OSError, ValueError, KeyError, TypeError):
             pass
@@ -107,7 +116,8 @@ class Step:
             outcome.message, outcome.cell = self._why(status, result, time_limit)
             if output.exists():
                 os.replace(output, failed)
-        files.write_json(self.state, asdict(outcome) | {"parameters": self.parameters})
+        more = {"parameters": self.parameters, "content": self._content(outcome.files)}
+        files.write_json(self.state, asdict(outcome) | more)
         return outcome
 
     def _watch(self, process: subprocess.Popen, progress: Progress, start: float, time_limit: float) -> int | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from helpers import files
 from helpers.errors import UserError
 from helpers.paths import cache_dir, project_root
-from helpers.run.report import write_results_markdown
+from helpers.run.report import marked, write_results_markdown
 
 # A checkpoint's folder in whatever store the run had, which need not be that of the process that keeps it.
 _STORED = re.compile(r"""(?<![\w.~-])/[^\s"'<>\\]*?/store/(\w+)/([0-9a-f]{24})(?![\w.-])""")
@@ -21,7 +21,8 @@ def keep_run(run: Path | str, folder: Path | str) -> Path:
     Absolute paths become $DSP_CACHE, $PROJECT, $TMPDIR and ~. Pages of notebooks are left out, since code hosts show
     the notebooks themselves; the report links to those. The results in Markdown go between the markers of the folder's
     README.md, which is begun where there is none. What an earlier run left there of the same kinds is replaced.
-    Raises UserError for a run without a report, or with a notebook that failed.
+    Raises UserError for a run without a report, or with a notebook that failed, and for a folder that has files of
+    these kinds and is no kept run.
     """
     run, folder = Path(run), Path(folder)
     if not (run / "report.html").is_file():
@@ -30,7 +31,12 @@ def keep_run(run: Path | str, folder: Path | str) -> Path:
         raise UserError(f"{folder}: this is the run itself; keep it in another folder")
     if failed := sorted(run.glob("notebooks/*.failed.ipynb")):
         raise UserError(f"{failed[0]}: a notebook of the run failed; run it again first")
-    places = _places(run)
+    readme, places = folder / "README.md", _places(run)
+    if readme.exists():
+        marked(readme)
+    elif own := [path for pattern in KEPT for path in folder.glob(pattern)]:
+        raise UserError(f"{own[0]}: it would be replaced, and {folder} is no kept run (no README.md with the markers); "
+                        "give another folder")  # fmt: skip
     with files.writing(folder):
         for pattern in KEPT:
             for old in folder.glob(pattern):
@@ -42,7 +48,6 @@ def keep_run(run: Path | str, folder: Path | str) -> Path:
                     shutil.copyfile(path, kept)
                 else:
                     files.write_text(kept, _without(path.read_text(encoding="utf-8"), places, path.suffix))
-        readme = folder / "README.md"
         if not readme.exists():
             files.write_text(readme, "# A kept run\n\n<!-- results:start -->\n<!-- results:end -->\n")
     return write_results_markdown(folder, readme).parent
@@ -52,11 +57,13 @@ def _places(run: Path) -> dict[str, str]:
     """Folder of this machine -> what to say instead, the longest first."""
     named = {str(cache_dir()): "$DSP_CACHE", str(run.resolve()): f"$PROJECT/outputs/{run.resolve().name}",
              str(project_root()): "$PROJECT", tempfile.gettempdir(): "$TMPDIR", str(Path.home()): "~"}  # fmt: skip
+    # a container's home can be "/", which names nothing and is in every picture that a page holds
+    named = {path: name for path, name in named.items() if path != Path(path).anchor}
     return dict(sorted(named.items(), key=lambda pair: -len(pair[0])))
 
 
 def _without(text: str, places: dict[str, str], kind: str) -> str:
     text = _STORED.sub(r"$DSP_CACHE/store/\1/\2", text)
     for path, name in places.items():
-        text = re.sub(rf"(?<![\w.~-]){re.escape(path)}(?![\w.-])", lambda _, name=name: name, text)
+        text = re.sub(rf"(?<![\w.~+-]){re.escape(path)}(?![\w.+-])", lambda _, name=name: name, text)
     return re.sub(r'href="(notebooks/[^"]+)\.html"', r'href="\1.ipynb"', text) if kind == ".html" else text

@@ -12,14 +12,19 @@ from helpers.store import open_store
 
 
 def adapted_models(run: Path | str) -> pd.DataFrame:
-    """The models that the records of a run were fine-tuned from and that are still in the store of this machine.
+    """The models that a run's records were fine-tuned from and that are still in the store of this machine.
+
+    Records of tasks or a base model that config.json does not name are of an earlier run in the same folder.
 
     Returns model (as 'DAPT'), adapted_to (corpus), adaptation (its number), folder (an ordinary Hugging Face model).
     """
-    store, rows = open_store(lambda line: None), {}
+    store, rows, settings = open_store(lambda line: None), {}, _settings(Path(run))
     for path in sorted(Path(run).glob("records/*/*/seed-*.json")):
         try:
-            made = files.read_json(path)["adaptation"] or {}
+            record = files.read_json(path)
+            if settings and (record["task"] not in settings["tasks"] or record["base_model"] != settings["base_model"]):
+                continue
+            made = record["adaptation"] or {}
             key, method, corpus, number = (made[name] for name in ("checkpoint_key", "method", "corpus", "seed"))
         except (OSError, ValueError, KeyError, TypeError):  # of the unadapted base, or damaged: the report says so
             continue
@@ -28,6 +33,15 @@ def adapted_models(run: Path | str) -> pd.DataFrame:
             rows[method_order(method), corpus, number] = method_title(method), corpus, number, folder
     columns = ["model", "adapted_to", "adaptation", "folder"]
     return pd.DataFrame([rows[order] for order in sorted(rows)], columns=columns)
+
+
+def _settings(run: Path) -> dict:
+    """Tasks and name of the base model of the run that wrote config.json last; {} where that cannot be told."""
+    try:
+        config = files.read_json(run / "config.json")
+        return {"tasks": {*config["tasks"], *config["selection_tasks"]}, "base_model": Path(config["base_model"]).name}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def shown(folder: Path) -> str:

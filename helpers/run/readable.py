@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from helpers import files
 from helpers.errors import UserError
 from helpers.methods import method_title
 from helpers.results.advice import QUESTIONS
@@ -28,7 +29,7 @@ def read(path: Path) -> pd.DataFrame:
     """tables/<name>.csv. Raises UserError for a file that is no whole table, and for text where numbers belong."""
     again = "run the notebook that writes it again, with --force"
     try:
-        frame = pd.read_csv(path) if path.read_bytes().strip() else pd.DataFrame()
+        frame = files.read_table(path) if path.read_bytes().strip() else pd.DataFrame()
         if path.stat().st_size == 0:
             raise ValueError("it is empty")
         if not isinstance(frame.index, pd.RangeIndex):

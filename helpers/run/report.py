@@ -88,14 +88,18 @@ def write_results_markdown(run_dir: Path | str, readme: Path | str, marker: str 
 
     Raises UserError when the file does not hold the two markers in that order.
     """
-    readme = Path(readme)
+    before, after = marked(readme, marker)
+    return files.write_text(Path(readme), f"{before}\n{results_markdown(run_dir).rstrip()}\n{after}")
+
+
+def marked(readme: Path | str, marker: str = "results") -> tuple[str, str]:
+    """What stands before and after the results in a file, the two markers with it; UserError where it lacks them."""
     start, end = f"<!-- {marker}:start -->", f"<!-- {marker}:end -->"
-    text = readme.read_text("utf-8")
-    before, found_start, rest = text.partition(start)
+    before, found_start, rest = Path(readme).read_text("utf-8").partition(start)
     _, found_end, after = rest.partition(end)
     if not (found_start and found_end):
         raise UserError(f"{readme}: expected the markers {start} and {end} around the results")
-    return files.write_text(readme, f"{before}{start}\n{results_markdown(run_dir).rstrip()}\n{end}{after}")
+    return before + start, end + after
 
 
 def _contents(run: Path) -> tuple[dict[str, pd.DataFrame], dict[str, Path], dict]:

@@ -6,7 +6,6 @@ outputs/<run>/run.toml                         preset and parameters: dsp run --
 """
 
 import hashlib
-import math
 import os
 import shutil
 import signal
@@ -156,11 +155,11 @@ def _common_key(config: Config) -> dict:
     for root in (config.data_dir, os.environ.get("DSP_DATA", "")):
         named += [os.path.join(root, part) for part in (*DATA_FOLDERS, "tasks.toml") if root]
     named += [spec_of(task, config).folder for task in (*config.tasks, *config.selection_tasks)]
-    places = {paths.expanded(name): 2 for name in named if name}
-    places |= {Path(domain.path): math.inf for domain in own_domains(config.domain_file).values()}
+    named += [domain.path for domain in own_domains(config.domain_file).values()]
+    places = [paths.expanded(name) for name in named if name]
     return {
         "helpers": _content(Path(__file__).resolve().parent.parent),
-        "data": {str(place.absolute()): _stamps(place, depth) for place, depth in places.items() if place.exists()},
+        "data": {str(place.absolute()): _stamps(place) for place in places if place.exists()},
         "versions": versions(),
     }
 
@@ -174,19 +173,17 @@ def _content(package: Path) -> str:
     return digest.hexdigest()
 
 
-def _stamps(place: Path, depth: float) -> list:
-    """Name, size and time of a file or of the files in a folder, which can be too large to read.
-
-    depth: folders below `place` that are looked into, math.inf for all; a data root's are tasks/<task>/ and domains/.
-    """
+def _stamps(place: Path) -> list:
+    """Name, size and time of a file or of all files below a folder, which can be too large to read."""
     if place.is_file():
         status = place.stat()
         return [[str(place), status.st_size, status.st_mtime_ns]]
     try:
-        inner = sorted(path for path in place.iterdir() if path.is_file() or depth > 1)
+        inner = sorted(place.iterdir())
     except PermissionError:
         return []
-    return [stamp for path in inner if path.exists() for stamp in _stamps(path, depth - 1)]
+    inner = [path for path in inner if path.exists() and not (path.is_symlink() and path.is_dir())]  # may lead round
+    return [stamp for path in inner for stamp in _stamps(path)]
 
 
 @contextmanager

@@ -22,12 +22,24 @@ def status(run: Path | str, folder: Path | None = None) -> pd.DataFrame:
     if not run.is_dir():
         raise UserError(f"{run}: there is no such run; dsp run --preset demo makes outputs/demo")
     going = _going(run)
-    rows = [_row(path.stem, run / "logs", going) for path in notebooks.find([], folder)]
+    names = [path.stem for path in notebooks.find([], folder)]
+    begun = [name for name in names if _log(run, name).exists() and not _state(run, name).exists()]
+    # an interrupted notebook's log stays until its turn comes again
+    at_work = max(begun, key=lambda name: _log(run, name).stat().st_mtime_ns) if going and begun else ""
+    rows = [_row(name, run, name == at_work) for name in names]
     return pd.DataFrame(rows, columns=["notebook", "status", "time", "message"])
 
 
-def _row(name: str, logs: Path, going: bool) -> tuple[str, str, str, str]:
-    log, state = logs / f"{name}.log", logs / f"{name}.json"
+def _log(run: Path, name: str) -> Path:
+    return run / "logs" / f"{name}.log"
+
+
+def _state(run: Path, name: str) -> Path:
+    return run / "logs" / f"{name}.json"
+
+
+def _row(name: str, run: Path, going: bool) -> tuple[str, str, str, str]:
+    log, state = _log(run, name), _state(run, name)
     if state.exists():
         try:
             ended = files.read_json(state)

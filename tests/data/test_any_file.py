@@ -21,6 +21,7 @@ from helpers.data import (
     read_task_file,
     task_spec,
 )
+from helpers.data.apart import set_apart
 from helpers.data.records import labelled, records
 from helpers.errors import UserError
 
@@ -410,3 +411,70 @@ def test_what_cannot_be_a_task_or_a_domain_is_refused_in_one_line(ask, said):
     with pytest.raises(UserError, match=said) as caught:
         ask()
     assert "\n" not in str(caught.value)
+
+
+def test_a_folder_is_read_once_and_without_what_editors_leave(tmp_path):
+    parts = tmp_path / "corpus" / "law.parquet"
+    parts.mkdir(parents=True)
+    pd.DataFrame({"text": ["one", "two"]}).to_parquet(parts / "part-0.parquet")
+    old = tmp_path / "corpus" / ".ipynb_checkpoints" / "a-checkpoint.txt"
+    old.parent.mkdir()
+    old.write_text("an older copy")
+    assert [value["text"] for _, _, value in records(tmp_path / "corpus")] == ["one", "two"]
+    (tmp_path / "corpus" / "more").symlink_to(parts)
+    with pytest.raises(UserError, match="more: a link to a folder, which would be passed over"):
+        list(records(tmp_path / "corpus"))
+
+
+@pytest.mark.parametrize("text, said", [
+    ("text;year\nthe dog barks;2010\n", "parted by semicolons; save it with commas"),
+    ("text\tyear\nthe dog barks\t2010\n", "parted by tabs; name it .tsv"),
+    ("text,label,label\na,b,c\n", "column 'label' is there twice; rename one of them"),
+])  # fmt: skip
+def test_a_header_that_would_be_misread_is_refused(tmp_path, text, said):
+    (tmp_path / "rows.csv").write_text(text)
+    with pytest.raises(UserError, match=said):
+        list(records(tmp_path / "rows.csv"))
+
+
+def test_a_column_that_is_there_twice_is_refused_in_a_frame():
+    with pytest.raises(UserError, match="DataFrame: column 'label' is there twice"):
+        list(records(pd.DataFrame([["a", "x", "y"]], columns=["text", "label", "label"])))
+
+
+def test_rows_in_json_are_a_task_however_they_are_laid_out(tmp_path):
+    (tmp_path / "lines.json").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    (tmp_path / "named.json").write_text(json.dumps([{"name": f"n{n}", **row} for n, row in enumerate(ROWS)]))
+    (tmp_path / "spoken.json").write_text(json.dumps([{"utter": row["text"], "label": row["label"]} for row in ROWS]))
+    for name in ("lines", "named", "spoken"):
+        assert list(read_task_file(tmp_path / f"{name}.json")) == [name]
+    (tmp_path / "tasks.json").write_text('[{"name": "x"}]')
+    with pytest.raises(UserError, match="task 1: domain is missing"):
+        read_task_file(tmp_path / "tasks.json")
+
+
+@pytest.mark.parametrize("offset, value", [(6, 1), (8, 9)])  # of the local header: encrypted; packed by deflate64
+def test_a_zip_of_one_file_that_python_cannot_unpack_is_said(tmp_path, offset, value):
+    path = tmp_path / "rows.csv.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("rows.csv", "text,label\n" + "a,b\n" * 20)
+    packed = bytearray(path.read_bytes())
+    for start, mark in ((0, b"PK\x03\x04"), (packed.index(b"PK\x01\x02"), b"PK\x01\x02")):
+        packed[start + offset + (2 if mark.endswith(b"\x02") else 0)] = value
+    path.write_bytes(bytes(packed))
+    with pytest.raises(UserError, match="rows.csv.zip: cannot be unpacked"):
+        list(records(path))
+
+
+def test_a_split_of_ours_leaves_every_label_in_train():
+    """A row a label of texts with several: equal texts stay together, whatever their labels."""
+    rows = []
+    for number in range(400):
+        rows.append((f"a text of its own, number {number} of them", "common"))
+        if number < 45:
+            rows.append((rows[-1][0], f"rare{number % 15}"))
+    frame = pd.DataFrame(rows, columns=["text", "label"])
+    for seed in range(5):
+        found = set_apart(frame, ("dev", "test"), "rows", seed=seed)
+        assert set(found["train"]["label"]) == set(frame["label"])
+        assert not set(found["train"]["text"]) & set(found["test"]["text"])

@@ -172,12 +172,14 @@ def test_the_status_of_a_run_is_read_from_its_logs(tmp_path):
     (run / "logs" / "02_failed.json").write_text(json.dumps(ended | failed))
     (run / "logs" / "03_running.log").write_text("model 3/10, 5s\n<Figure size 1x1 with 1 Axes>\n")
     (run / "logs" / "05_damaged.json").write_text("[")
+    (run / "logs" / "04_not_run.log").write_text("of a run that was interrupted\n")
+    os.utime(run / "logs" / "04_not_run.log", (1, 1))
     found = status.status(run, notebooks)
-    assert found["status"].tolist() == ["done", "failed", "stopped", "not run", "unknown"]
+    assert found["status"].tolist() == ["done", "failed", "stopped", "stopped", "unknown"]
     assert found["time"].tolist()[:2] == ["1m05s", "1m05s"]
-    assert found["message"].tolist()[1:4] == ["cell 7: ValueError: no", "model 3/10, 5s", ""]
+    assert found["message"].tolist()[1:3] == ["cell 7: ValueError: no", "model 3/10, 5s"]
     with files.locked(run / ".lock"):
-        assert status.status(run, notebooks)["status"].tolist()[2] == "running"
+        assert status.status(run, notebooks)["status"].tolist()[2:4] == ["running", "stopped"]
 
 
 def test_a_data_file_is_checked_by_the_data_room(monkeypatch, tmp_path):

@@ -90,3 +90,21 @@ def test_a_run_is_not_kept_in_itself(run):
     with pytest.raises(UserError, match="this is the run itself"):
         keep_run(run, run.parent / "demo")
     assert sorted(run.rglob("*")) == before
+
+
+def test_a_folder_of_ones_own_is_left_as_it_is(run, tmp_path):
+    mine = tmp_path / "paper"
+    (mine / "figures").mkdir(parents=True)
+    (mine / "figures" / "fig1.png").write_bytes(b"mine")
+    for way_out in ("fig1.png: it would be replaced, and .* is no kept run", "README.md: expected the markers"):
+        with pytest.raises(UserError, match=way_out):
+            keep_run(run, mine)
+        assert [path.name for path in mine.rglob("*") if path.is_file() and path.name != "README.md"] == ["fig1.png"]
+        (mine / "README.md").write_text("# My paper\n")
+
+
+def test_a_home_that_is_the_root_changes_no_picture(run, tmp_path, monkeypatch):
+    picture = '<img src="data:image/png;base64,WrMC//5rtG/+/4A/=">'
+    (run / "report.html").write_text(picture)
+    monkeypatch.setenv("HOME", "/")
+    assert (keep_run(run, tmp_path / "kept") / "report.html").read_text() == picture

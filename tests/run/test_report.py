@@ -18,6 +18,7 @@ from helpers.errors import UserError
 from helpers.results import sentences
 from helpers.results.render import markdown
 from helpers.run import readable
+from helpers.run.models import adapted_models
 from helpers.run.report import results_markdown, write_report, write_results_markdown
 from helpers.run.sections import SECTIONS
 from tests.lab import BROWSER, in_browser
@@ -216,11 +217,18 @@ def test_the_adapted_models_are_named_with_the_lines_that_load_them(run, tmp_pat
         record = run / "records" / "bbc" / method / "seed-0.json"
         record.parent.mkdir(parents=True)
         made = {"checkpoint_key": key, "method": method, "corpus": "news", "seed": 0}
-        record.write_text(json.dumps({"adaptation": made}))
+        record.write_text(json.dumps({"task": "bbc", "base_model": "mini", "adaptation": made}))
+    earlier = run / "records" / "old" / "dapt" / "seed-0.json"  # of an earlier run in this folder, on another task
+    earlier.parent.mkdir(parents=True)
+    made = {"checkpoint_key": "abc", "method": "dapt", "corpus": "earlier", "seed": 0}
+    earlier.write_text(json.dumps({"task": "old", "base_model": "mini", "adaptation": made}))
+    (run / "config.json").write_text(make_config("demo").model_dump_json())
+    assert adapted_models(run)["adapted_to"].tolist() == []
+    shutil.copytree(paths.MINI, tmp_path / "cache/store/model/abc")
+    assert adapted_models(run)["adapted_to"].tolist() == ["news"]
     (run / "records/bbc/base").mkdir()
     (run / "records/bbc/base/seed-0.json").write_text(json.dumps({"adaptation": None}))
     folder = tmp_path / "cache/store/model/abc"
-    shutil.copytree(paths.MINI, folder)
     page = write_report(run).read_text("utf-8")
     assert "$DSP_CACHE/store/model/abc" in page and "gone" not in page and str(tmp_path) not in page
     # the lines do what they say
@@ -339,3 +347,11 @@ def test_matrices_show_the_papers_number_in_brackets_and_claims_the_overall_verd
     ]
     claims = pd.DataFrame({"claim": ["c", "c"], "scope": ["all", "task"], "verdict": ["not", "x"], "p": [0.1, 0.2]})
     assert readable._arranged(claims).to_dict("records") == [{"claim": "c", "verdict": "not"}]
+
+
+def test_names_that_look_like_numbers_or_nothing_are_names(run):
+    rows = [("2019", "so", "adapt", ""), ("NA", "so", "adapt", "")]
+    path = run / "tables" / "advice.csv"
+    pd.DataFrame(rows, columns=["task", "question", "answer", "evidence"]).to_csv(path, index=False)
+    assert readable.read(path)["task"].tolist() == ["2019", "NA"]
+    assert "2019, NA: adapt." in write_report(run).read_text("utf-8")

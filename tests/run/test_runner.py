@@ -184,6 +184,7 @@ def test_run_then_found_then_run_again_for_what_changed(go, folder, tmp_path, mo
     assert [status for _, status in go(["2"], force=True)[0]] == ["done"]
     (run / "tables" / "one.csv").write_text("edited")
     assert [status for _, status in go(["6"], {"SEEDS": "3"})[0]] == ["done"]
+    assert [status for _, status in go(["1"], {"SEEDS": "3"})[0]] == ["done"]  # what it wrote is not there any more
 
 
 def test_the_helpers_sources_count_towards_the_key(tmp_path):
@@ -318,7 +319,10 @@ def test_a_data_root_is_looked_at_where_data_lies_and_nowhere_else(tmp_path):
     config = make_config("smoke", {"data_dir": str(tmp_path)})
     found = [name for stamps in runner._common_key(config)["data"].values() for name, _, _ in stamps]
     inside = {Path(name).relative_to(tmp_path).as_posix() for name in found if name.startswith(str(tmp_path))}
-    assert inside == {"tasks/a/train.jsonl", "domains/cs.jsonl"}
+    assert inside == {"tasks/a/train.jsonl", "domains/cs.jsonl", "tasks/a/b/c/deep.jsonl"}
+    (tmp_path / "domains" / "round").symlink_to(tmp_path)  # leads back to where it lies
+    again = [name for stamps in runner._common_key(config)["data"].values() for name, _, _ in stamps]
+    assert sorted(again) == sorted(found)
 
 
 def test_the_files_of_a_registered_task_count_towards_the_key(tmp_path, monkeypatch):
