@@ -42,7 +42,10 @@ def overlap_heatmap(table: pd.DataFrame, definition: str = "text", ax=None, pres
             cells.loc[a, b] += f"\n({printed[a, b]:.1f})"
     # The diagonal is 100 by definition; the scale ends at the largest overlap of two different domains.
     _heat_map(grid, cells, ax, cmap="Blues", vmin=0, vmax=max(top * 1.15, 1))
-    what = "top words shared" if definition == "text" else "Jaccard of all words, the script's way"
+    counted = "words"
+    if "unit" in rows and len(units := rows["unit"].dropna().unique()):
+        counted = " and ".join(sorted(units, reverse=True))  # 'words', or 'character pairs' in scripts without spaces
+    what = f"top {counted} shared" if definition == "text" else f"Jaccard of all {counted}, the script's way"
     wide_title(ax, f"Vocabulary overlap: % of {what}" if definition == "text" else f"Vocabulary overlap: {what}, %")
     finish(ax, rows, "in brackets: the paper's Figure 2" if printed.notna().any() else "", preset)
     return ax

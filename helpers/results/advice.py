@@ -12,7 +12,7 @@ import pandas as pd
 
 from helpers.config import make_config
 from helpers.methods import method_title, split_selection
-from helpers.results.cells import Cells
+from helpers.results.cells import Cells, adaptations_of_a_text
 from helpers.results.records import RECIPES
 from helpers.results.stats import Comparison, holm
 
@@ -23,9 +23,10 @@ QUESTIONS = {
 }  # fmt: skip
 OUTCOMES = {
     "words": "do not adapt, count words", "none": "do not adapt", "untold": "this run cannot tell",
-    "tapt": "adapt to the task's own text (TAPT)", "borrow": "borrow text of the domain by nearest neighbours",
-    "dapt": "adapt to the domain (DAPT)", "dapt_tapt": "adapt to the domain, then to the task (DAPT+TAPT)",
-    "curated": "adapt to the task's unlabelled text (Curated-TAPT)",
+    "tapt": "adapt to the task's own text (TAPT)", "curated": "adapt to the task's unlabelled text (Curated-TAPT)",
+    "borrow": "borrow text of the domain that is like the task's", "dapt": "adapt to the domain (DAPT)",
+    "dapt_tapt": "adapt to the domain, then to the task (DAPT+TAPT)",
+    "dapt_curated": "adapt to the domain, then to the task's unlabelled text (DAPT+Curated-TAPT)",
 }  # fmt: skip
 # Tokens a second of DAPT on roberta-base with one H200: a model of its shape read 908,000 with 8,192 words
 # (benchmarks/README.md); the head's 50,265 are 6 % more work.
@@ -63,9 +64,9 @@ def advise(
         outcome, method = _outcome(cells, gains, words, least, alpha)
         domain = part["domain"].iloc[0]
         answers = {
-            "so": _so(words, outcome, method, gains, least),
+            "so": _so(cells, words, outcome, method, gains, least, alpha),
             "buys": _buys(gains),
-            "words": _words(words),
+            "words": _words(words, least),
             "labels": _labels(worth, task, method or _surest(gains)[1]),
             "distance": _distance(overlap, losses, wording, domain),
             "cost": _cost(part),
@@ -90,20 +91,24 @@ def _kind(method: str) -> str:
     if picked := split_selection(method):
         return "" if picked[0] == "random" else "borrow"
     return {"tapt": "tapt", "dapt": "dapt", "dapt_tapt": "dapt_tapt", "curated_tapt": "curated",
-            "dapt_curated_tapt": "dapt_tapt"}.get(method, "")  # fmt: skip
+            "dapt_curated_tapt": "dapt_curated"}.get(method, "")  # fmt: skip
 
 
 def _price(method: str) -> tuple:
     """What comes cheaper comes first: the task's own text, unlabelled text of its kind, text to look for, a domain."""
+    kinds = ["tapt", "curated", "borrow", "dapt", "dapt_tapt", "dapt_curated"]
     picked = split_selection(method)
-    return ["tapt", "curated", "borrow", "dapt", "dapt_tapt"].index(_kind(method)), picked[1] if picked else 0
+    return kinds.index(_kind(method)), picked[1] if picked else 0, method
 
 
 def _cells(records: pd.DataFrame) -> dict[str, Cells]:
-    """The cells of each read-out, with the baselines' beside those of the frozen one too: they read the same draws."""
-    baselines = records[records["method"] == "tfidf"].drop_duplicates("seed")
-    others = records[records["method"] != "tfidf"]
-    return {recipe: Cells(pd.concat([group, baselines])) for recipe, group in others.groupby("recipe", sort=True)}
+    """The cells of each read-out, with TF-IDF's on as many labels: its draws are the same whatever recipe they bear."""
+    words, others = records[records["method"] == "tfidf"], records[records["method"] != "tfidf"]
+    found = {}
+    for recipe, group in others.groupby("recipe", sort=True):
+        same = words[words["train_size"].isin(group["train_size"])].drop_duplicates("seed")
+        found[recipe] = Cells(pd.concat([group, same]))
+    return found
 
 
 def _gains(by_recipe: dict[str, Cells]) -> dict[tuple[str, str], Comparison]:
@@ -144,19 +149,21 @@ def _words_win(found: dict[str, tuple[str, Comparison]]) -> bool:
 def _outcome(by_recipe: dict[str, Cells], gains: dict, words: dict, least: float, alpha: float) -> tuple[str, str]:
     if _words_win(words):
         return "words", ""
-    sure = holm([found.p for found in gains.values()]) < alpha
-    ups = {key for key, yes in zip(gains, sure, strict=True) if yes and gains[key].effect > 0}
-    downs = {
-        method for (recipe, method), yes in zip(gains, sure, strict=True) if yes and gains[recipe, method].effect < 0
-    }
-    helps = [key for key in ups if key[1] not in downs]
-    if helps:
-        names = sorted({method for _, method in helps}, key=_price)
+    ups, downs = _surely(gains, alpha)
+    if ups - downs:
+        names = sorted(ups - downs, key=_price)
         for place, method in enumerate(names):
             if not any(_surely_ahead(by_recipe, dearer, method, alpha) for dearer in names[place + 1 :]):
                 break
         return _kind(method), method
     return ("none" if all(found.high < least for found in gains.values()) else "untold"), ""
+
+
+def _surely(gains: dict, alpha: float) -> tuple[set[str], set[str]]:
+    """The methods surely above the base under one read-out at least, and those surely below it under one."""
+    sure = [key for key, p in zip(gains, holm([found.p for found in gains.values()]), strict=True) if p < alpha]
+    ups, downs = ({key[1] for key in sure if sign * gains[key].effect > 0} for sign in (1, -1))
+    return ups, downs
 
 
 def _surely_ahead(by_recipe: dict[str, Cells], one: str, other: str, alpha: float) -> bool:
@@ -190,7 +197,9 @@ def _surest(gains: dict) -> tuple[str, str]:
     return max(gains, key=lambda key: gains[key].low)
 
 
-def _so(words: dict, outcome: str, method: str, gains: dict, least: float) -> tuple[str, str]:
+def _so(
+    by_recipe: dict[str, Cells], words: dict, outcome: str, method: str, gains: dict, least: float, alpha: float
+) -> tuple[str, str]:
     if outcome == "words":
         gaps = [f"{RECIPES[recipe]}: {said_gain(found)} points above {method_title(best)}, the best model"
                 for recipe, (best, found) in words.items()]  # fmt: skip
@@ -201,7 +210,11 @@ def _so(words: dict, outcome: str, method: str, gains: dict, least: float) -> tu
         ends = f"the largest gain that fits the run is {top.high:+.1f} points ({method_title(best)}, {RECIPES[recipe]})"
         if not _told(top):
             ends = f"{top.n} draws are too few for an interval"
-        why = f"No adaptation is surely above the base; {ends}." + (
+        torn = sorted(set.intersection(*_surely(gains, alpha)), key=_price)
+        first = "No adaptation is surely above the base"
+        if torn:
+            first = f"The read-outs contradict each other on {', '.join(map(method_title, torn))}"
+        why = f"{first}; {ends}." + (
             f" That is below the {least:g} that would be worth while." if outcome == "none"
             else " More draws or more test rows would narrow it; so would a longer adaptation, which is another trial."
         )  # fmt: skip
@@ -210,8 +223,11 @@ def _so(words: dict, outcome: str, method: str, gains: dict, least: float) -> tu
             f"{said_gain(found)} points {RECIPES[recipe]}" for (recipe, name), found in gains.items() if name == method
         ]
         why = f"{method_title(method)} against the base: {'; '.join(told)}."
-        others = {name for _, name in gains if _price(name) > _price(method)}
-        if others:
+        dearer = {name for _, name in gains if _price(name) > _price(method)}
+        ahead = [name for name in sorted(dearer, key=_price) if _surely_ahead(by_recipe, name, method, alpha)]
+        if ahead:
+            why += f" Surely ahead of it, but not surely of the base: {', '.join(map(method_title, ahead))}."
+        elif dearer:
             why += " What costs more is not surely better."
     return OUTCOMES[outcome], why
 
@@ -226,7 +242,7 @@ def _buys(gains: dict) -> tuple[str, str]:
             f"Change of F1 from the base, points with 95 % intervals. {'; '.join(parts)}.")  # fmt: skip
 
 
-def _words(found: dict) -> tuple[str, str] | None:
+def _words(found: dict, least: float) -> tuple[str, str] | None:
     if not found:
         return None
     above = _words_win(found)
@@ -234,7 +250,9 @@ def _words(found: dict) -> tuple[str, str] | None:
     parts = [
         f"{said_gain(one)} beside {method_title(best)} ({RECIPES[recipe]})" for recipe, (best, one) in found.items()
     ]
-    return ("yes, better than the base and its adaptations" if above else "no" if below else "about as well",
+    alike = all(-least < one.low and one.high < least for _, one in found.values())
+    return ("yes, better than the base and its adaptations" if above else "no" if below
+            else "about as well" if alike else OUTCOMES["untold"],
             f"TF-IDF with a linear classifier on the whole texts, same labels: {'; '.join(parts)}.")  # fmt: skip
 
 
@@ -324,9 +342,14 @@ def _sure(records: pd.DataFrame, gains: dict) -> tuple[str, str]:
         rows = records[(records["recipe"] == name) & (records["method"] == "base")]
         first = rows.iloc[0]
         wide = f"{widths[-1]:.1f} points" if widths[-1] < 100 else "more than the scale"
-        parts.append(f"{RECIPES[name]}: {len(rows)} draws of {first['train_size']:,} labels, "
+        # where there are no more labels than are drawn, every draw is the same
+        same = len(rows) > 1 and all(
+            len({one.tobytes() for one in rows[name]}) == 1 for name in ("test_predictions", "test_log_loss")
+        )
+        drawn = "one draw, all the" if same else f"{len(rows)} draws of"
+        parts.append(f"{RECIPES[name]}: {drawn} {first['train_size']:,} labels, "
                      f"{first['test_size']:,} test rows, intervals {wide} wide")  # fmt: skip
-    adaptations = int(records["adaptation_seed"].nunique())
+    adaptations = adaptations_of_a_text(records)
     once = (f"{adaptations} adaptations of each text took turns." if adaptations > 1
             else "Each text was adapted to once, so the chance of that is in no interval.")  # fmt: skip
     return f"to about {min(widths) / 2:.1f} points", f"{'; '.join(parts)}. {once}"

@@ -82,12 +82,11 @@ def _fell(adapted: pd.DataFrame) -> str:
     change = (adapted["mlm_loss_after"] - adapted["mlm_loss_before"]).dropna()
     if not len(change):
         return ""
-    row = adapted.loc[change.idxmin()]
+    row, fell = adapted.loc[change.idxmin()], (change < 0).sum()
     what = method_title(str(row["method"])) + (f" on {row['corpus']}" if "corpus" in adapted else "")
-    return (
-        f"The loss on held-out text of what was read fell in {(change < 0).sum()} of "
-        f"{counted(len(change), 'adaptation')}, most for {what} ({change.min():+.2f} nats)."
-    )
+    farthest = f", most for {what} ({change.min():+.2f} nats)" if fell else ""
+    of = counted(len(change), "adaptation")
+    return f"The loss on held-out text of what was read fell in {fell} of {of}{farthest}."
 
 
 def _worth(table: pd.DataFrame) -> str:
@@ -192,8 +191,8 @@ def _map(points: pd.DataFrame) -> str:
 
 
 RULES = (
-    ({"comparison", "effect", "spread"}, adaptations),
-    ({"verdict", "verdict_with_chance"}, verdicts_with_chance),
+    ({"comparison", "effect", "spread", "spread_at_most"}, adaptations),
+    ({"verdict", "verdict_with_chance", "sure_up_to"}, verdicts_with_chance),
     ({"claim", "scope", "verdict"}, _verdicts),
     ({"held", "against", "exact"}, leaks),
     ({"recipe", "predictor", "pairs", "called", "right"}, foretold),

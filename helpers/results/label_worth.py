@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from sklearn.isotonic import isotonic_regression
 
 from helpers.errors import UserError
 
@@ -16,9 +17,9 @@ def label_worth(curve: pd.DataFrame, *, draws: int = 1000, seed: int = 0, confid
 
     Returns a row a task, adapted method and budget but the base's last: labels, score and base_score (means, percent),
     worth with its 95 % interval (further labels; negative where the base with fewer does as well) and n (seeds). The
-    base's curve is made rising and read between its budgets in the logarithm of labels; a score beyond its last budget
-    is worth at least what lies up to there, inf; one below its first, at most that, -inf.
-    Raises UserError where the base is missing.
+    base's curve is made rising (isotonic regression) and read between its budgets in the logarithm of labels; a score
+    beyond its last budget is worth at least what lies up to there, inf; one below its first, at most that, -inf. Raises
+    UserError where the base is missing.
 
     >>> rows = [("t", "base", 10, 0, 40.0), ("t", "base", 100, 0, 60.0), ("t", "dapt", 10, 0, 50.0)]
     >>> curve = pd.DataFrame(rows, columns=["task", "method", "labels", "seed", "score"])
@@ -59,7 +60,7 @@ def _redrawn(random, scores: pd.Series) -> float:
 
 def _read_across(budgets: np.ndarray, line, score: float, labels: int) -> float:
     """Labels at which a rising line through the budgets reaches the score, less `labels`."""
-    rising = np.maximum.accumulate(line)
+    rising = isotonic_regression(line)
     if score > rising[-1]:
         return np.inf
     if score < rising[0]:

@@ -46,8 +46,8 @@ def write_record(folder, record: Mapping) -> Path:
     path = Path(folder) / record_path(record)
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(record, indent=1, ensure_ascii=False, default=_plain, allow_nan=False)
-    # Long lists of numbers on one line keep a record readable.
-    text = re.sub(r"\[[-\d\s,.e+]+\]", lambda numbers: re.sub(r"\s+", "", numbers[0]), text)
+    # Long lists of numbers on one line keep a record readable; a string holds no line break as such.
+    text = re.sub(r"\[\n[-\d\s,.e+]+\]", lambda numbers: re.sub(r"\s+", "", numbers[0]), text)
     handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=".record-", suffix=".tmp")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -73,13 +73,12 @@ def load_records(folder, files: Iterable[Path] | None = None) -> pd.DataFrame:
     """Every record below a folder as one row each, sorted by task, method, recipe and seed.
 
     folder: the run's records folder; an empty or missing one gives an empty frame with the same columns. files: these
-    of it only.
-    Returns a DataFrame with COLUMNS: `score`, `dev_score`, `score_without_leaked`, `macro_f1`, `micro_f1` and
-    `accuracy` in percent as the paper prints them (score is the task's own metric on test), `leaked` the number
-    of test rows whose text is in train, the arrays `test_gold`, `test_predictions`, `test_log_loss` (nats; nan in
-    records that lack it), `test_leaked`, `test_groups` (a number a row, the same for rows that belong together; None
-    where rows stand alone), and `path` relative to the folder's parent. Raises UserError for a damaged
-    record.
+    of it only. Returns a DataFrame with COLUMNS: `score`, `dev_score`, `score_without_leaked`, `macro_f1`, `micro_f1`
+    and `accuracy` in percent as the paper prints them (score is the task's own metric on test; nan without the leaked
+    rows where all are), `leaked` the number of test rows whose text is in train, the arrays `test_gold`,
+    `test_predictions`, `test_log_loss` (nats; nan in records that lack it), `test_leaked`, `test_groups` (a number a
+    row, the same for rows that belong together; None where rows stand alone), and `path` relative to the folder's
+    parent. Raises UserError for a damaged record.
 
     >>> load_records(tmp / "no run yet").empty
     True
@@ -153,7 +152,9 @@ def _row(record: Mapping, path: Path) -> dict:
     metric, sizes, adaptation = record["metric"], record.get("sizes") or {}, record.get("adaptation") or {}
     score = 100.0 * record["test"][metric]
     clean = score
-    if len(leaked) and metric == "micro_f1":
+    if not kept.any():
+        clean = np.nan
+    elif len(leaked) and metric == "micro_f1":
         clean = 100.0 * np.mean(gold[kept] == predicted[kept])
     elif len(leaked):
         lost = np.setdiff1d(gold, gold[kept])  # labels without a row left; one without any to begin with counts 0

@@ -55,15 +55,18 @@ def foretold(hit_rates: pd.DataFrame) -> str:
 
 
 def leaks(audit: pd.DataFrame) -> str:
-    """How many held texts were found again, and where most were."""
+    """How many held texts were found again in one place, and where most were; a text can be in several."""
     held = audit[audit["held"].isin(["dev", "test"]) & (audit["exact"] >= 0)]
     if not len(held) or not held["exact"].sum():
         return "No dev or test text was found again word for word."
     most = held.loc[held["exact"].idxmax()]
     task = f" of {most['task']}" if "task" in most else ""
+    split = [name for name in ("task", "held") if name in held]
+    least, whole = held.groupby(split)["exact"].max().sum(), held["exact"].sum()
+    number = f"{least:,.0f}" if least == whole else f"{least:,.0f} to {whole:,.0f}"
     return (
-        f"{held['exact'].sum():,.0f} dev or test texts were found again word for word, "
-        f"most of them {most['held']} rows{task} in {most['against']} ({most['exact']:,.0f} of {most['rows']:,.0f})."
+        f"{number} dev or test texts were found again word for word, in one place the most: {most['exact']:,.0f} of "
+        f"{most['rows']:,.0f} {most['held']} rows{task} in {most['against']}."
     )
 
 
@@ -106,10 +109,8 @@ def losses_at_home(table: pd.DataFrame | None) -> str:
     fell = sum(after < before for before, after in own.values())
     most, (before, after) = max(own.items(), key=lambda item: item[1][0] - item[1][1])
     of = counted(len(own), "domain")
-    return (
-        f"DAPT lowers the masked-LM loss on held-out text of its own domain in {fell} of {of}, "
-        f"most for {most} ({before:.2f} to {after:.2f})."
-    )
+    farthest = f", most for {most} ({before:.2f} to {after:.2f})" if fell else ""
+    return f"DAPT lowers the masked-LM loss on held-out text of its own domain in {fell} of {of}{farthest}."
 
 
 def _gain(tables: dict) -> str:
@@ -157,14 +158,22 @@ def adaptations(chance: pd.DataFrame) -> str:
     chance = chance[chance["recipe"] == whole["recipe"]]
     sure = chance[(chance["task"] != "all") & ((chance["low"] > 0) | (chance["high"] < 0))]
     named = ", ".join(f"{row['task']} ({row['effect']:+.1f})" for row in sure.to_dict("records"))
+    if pd.isna(whole["low"]):
+        return f"DAPT less DAPT by another seed is {whole['effect']:+z.1f} points; one draw says nothing about chance."
     interval = f"[{whole['low']:+z.1f}, {whole['high']:+z.1f}]"
     return (
         f"DAPT less DAPT by another seed is {whole['effect']:+z.1f} points {interval} in the mean of "
         f"{counted(len(chance) - 1, 'task')}, "
         + (f"surely not zero on {named}" if named else "surely other than zero on none")
-        + f"; one adaptation's own chance has a standard deviation of {whole['spread']:.1f} points a task"
-        + (f", {whole['spread_at_most']:.1f} at most." if pd.notna(whole["spread_at_most"]) else ".")
+        + _spread_said(whole["spread"], whole["spread_at_most"])
     )
+
+
+def _spread_said(spread: float, most: float) -> str:
+    if pd.isna(spread):
+        return "; that chance is in every interval already."
+    bound = f", {most:.1f} at most" if pd.notna(most) else ""
+    return f"; one adaptation's own chance has a standard deviation of {spread:.1f} points a task{bound}."
 
 
 def verdicts_with_chance(table: pd.DataFrame) -> str:

@@ -16,6 +16,7 @@ from helpers.errors import UserError
 from helpers.methods import METHODS, TABLE_8, TABLE_9, Experiment, method_order, split_selection
 from helpers.results.loss_claims import loss_changes
 from helpers.results.stats import mean_interval
+from helpers.words import WORDS
 
 SCORE_COLUMNS = (
     "task", "domain", "method", "recipe", "corpus", "metric", "mean", "sd", "n", "low", "high", "dev_mean", "dev_sd",
@@ -47,7 +48,7 @@ def score_table(records: pd.DataFrame, *experiments: Experiment) -> pd.DataFrame
     for cell, group in records.groupby(_CELL, sort=False, dropna=False):
         if (repeated := group["seed"][group["seed"].duplicated()]).size:
             raise UserError(f"records: seed {repeated.iloc[0]} of {cell[0]}/{cell[2]} is there twice")
-        score, clean = mean_interval(group["score"]), mean_interval(group["score_without_leaked"])
+        score, clean = mean_interval(group["score"]), mean_interval(group["score_without_leaked"].dropna())
         dev = mean_interval(group["dev_score"])
         rows.append({
             **dict(zip(_CELL, cell, strict=True)),
@@ -127,17 +128,19 @@ def cost_table(records: pd.DataFrame) -> pd.DataFrame:
 def overlap_table(overlap: pd.DataFrame, preset: str, records: str = "") -> pd.DataFrame:
     """Vocabulary overlap of every pair beside Figure 2's. Paper: section 3.1, Figure 2.
 
-    overlap: as `helpers.overlap.overlap_matrix` gives it. Returns a, b, definition, mean (percent), sd (empty),
-    n (documents of the smaller sample), low, high, documents_a, documents_b, paper_mean, paper_sd, paper_grade,
-    preset, records. Figure 2 belongs to the definition of the paper's text; rows of the script's stay without it.
+    overlap: as `helpers.overlap.overlap_matrix` gives it. Returns a, b, definition, mean (percent), sd (empty), n
+    (documents of the smaller sample), low, high, documents_a, documents_b, unit (what was counted: words, or character
+    pairs), paper_mean, paper_sd, paper_grade, preset, records. Figure 2 belongs to the definition of the paper's text;
+    rows of the script's stay without it.
     """
     table = overlap.rename(columns={"percent": "mean"})
     table["sd"] = np.nan
+    table["unit"] = table.get("unit", WORDS)
     table["n"] = table[["documents_a", "documents_b"]].min(axis=1)
     numbers = [paper.value("figure2", row.a, row.b) if row.definition == "text" else None for row in table.itertuples()]
     table = _with_paper(table, numbers).assign(preset=preset, records=records)
     return table[["a", "b", "definition", "mean", "sd", "n", "low", "high", "documents_a", "documents_b",
-                  "paper_mean", "paper_sd", "paper_grade", "preset", "records"]]  # fmt: skip
+                  "unit", "paper_mean", "paper_sd", "paper_grade", "preset", "records"]]  # fmt: skip
 
 
 def mlm_loss_table(

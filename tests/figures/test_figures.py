@@ -1,6 +1,7 @@
 """What the figures show, read back from their artists."""
 
 import gc
+import io
 import weakref
 
 import matplotlib
@@ -41,6 +42,8 @@ def test_overlap_heatmap_prints_both_numbers_and_the_preset(texts):
     assert [label.get_text() for label in ax.get_xticklabels()] == ["PT", "News", "CS"]
     assert any("preset demo" in one for one in texts(ax))
     assert np.allclose(ax.collections[0].get_array().diagonal(), 100)
+    pairs = figures.overlap_heatmap(overlap().assign(unit="character pairs"))
+    assert "% of top character pairs shared" in pairs.get_title(loc="left").replace("\n", " ")
 
 
 def test_loss_matrix_colours_the_change_from_the_base(texts):
@@ -163,6 +166,8 @@ def test_claims_plot_shows_loss_claims_in_their_own_unit(texts):
     ax = figures.claims_plot(table, measure="domain_loss")
     assert [label.get_text() for label in ax.get_yticklabels()] == ["DAPT lowers the loss of its own domain"]
     assert "+0.42 [+0.40, +0.44]  reproduced" in texts(ax) and "nats" in ax.get_xlabel()
+    read_back = pd.read_csv(io.StringIO(table.to_csv(index=False)))
+    assert len(figures.claims_plot(read_back, measure="domain_loss").get_yticklabels()) == 1
     ax = figures.claims_plot(table)
     assert "+0.0 [-0.5, +0.4]  smaller than the paper's" in texts(ax), "no minus before a zero"
     with pytest.raises(UserError, match="measure='points'; expected one of f1"):
@@ -209,6 +214,8 @@ def test_selection_curve_has_dapt_as_the_line_to_reach(scores):
     assert curves == {"kNN": [64.0, 67.0], "random": [61.0]}
     lines = {line.get_label(): line.get_ydata()[0] for line in ax.lines if line.get_label() in ("DAPT", "base")}
     assert lines == {"DAPT": 68.0, "base": 60.0}
+    (again,) = figures.selection_curve(pd.read_csv(io.StringIO(table.to_csv(index=False))))
+    assert [bars.get_label() for bars in again.containers] == ["kNN", "random"]
     with pytest.raises(UserError, match="no task has selected text"):
         figures.selection_curve(table.head(0))
 
@@ -273,6 +280,14 @@ def test_confusion_matrices_share_labels_and_print_whole_percents():
     assert [text.get_text() for text in right.texts] == ["100", "0", "40", "60"]
     assert left.get_title(loc="left") == "task · base" and right.get_title(loc="left") == "task · TAPT"
     assert [label.get_text() for label in left.get_xticklabels()] == ["no", "yes"]
+
+
+def test_of_many_labels_those_least_often_right_are_drawn(texts):
+    names = pd.Index([f"label {n}" for n in range(77)])
+    table = pd.DataFrame(np.diag(np.arange(77) * 1.0), names, names)
+    (ax,) = figures.confusion_matrices({"base": table})
+    assert [label.get_text() for label in ax.get_yticklabels()] == names[:30].tolist()
+    assert any("the 30 of 77 labels that are least often right" in said for said in texts(ax))
 
 
 @pytest.mark.parametrize("label", ["$50_$100", "#$%^$", "$0-$50"])

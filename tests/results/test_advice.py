@@ -74,7 +74,7 @@ def test_counting_words_is_judged_by_documents_where_rows_come_from_documents(st
     alone = records.assign(test_predictions=hits, score=scores)  # 400 rows that know nothing of each other
     assert advise(alone).set_index("question").loc["words", "answer"] == "yes, better than the base and its adaptations"
     together = alone.assign(test_groups=[groups] * len(records))
-    assert advise(together).set_index("question").loc["words", "answer"] == "about as well"
+    assert advise(together).set_index("question").loc["words", "answer"] == "this run cannot tell"
 
 
 def test_what_it_buys_is_the_surest_gain_and_not_the_luckiest(study):
@@ -138,3 +138,46 @@ def test_an_adaptation_worth_nothing_or_beyond_what_was_tried_is_said_in_words(s
     records = study({("imdb", method): 0.6 for method in ("base", "tapt")})
     rows = pd.DataFrame([("imdb", "tapt", 32, 60.0, 60.0, worth, worth, worth, 6)], columns=list(COLUMNS))
     assert advise(records, worth=rows).set_index("question").loc["labels", "answer"] == said
+
+
+def test_tfidf_of_fewer_labels_is_not_compared_with_fine_tuning_on_all(study):
+    """LABELS=0: fine-tuning and one TF-IDF on all 900 rows, read-outs and TF-IDF's draws on 32."""
+    all_rows, few = ({"train": size, "dev": 50, "test": 400} for size in (900, 32))
+    study({("imdb", "base"): 0.6, ("imdb", "tapt"): 0.65}, seeds=5, sizes=all_rows)
+    study({("imdb", "tfidf"): 0.9}, seeds=1, sizes=all_rows)
+    read = study({("imdb", "base"): 0.5, ("imdb", "tapt"): 0.5}, seeds=5, recipe="frozen", sizes=few)
+    words = read[(read["method"] == "base") & (read["recipe"] == "frozen")].assign(method="tfidf")
+    for records in (pd.concat([read, words]), pd.concat([words, read])):
+        said = advise(records).set_index("question").loc["words"]
+        assert said["answer"] == "yes, better than the base and its adaptations"
+        assert "fine-tuned" in said["evidence"] and "frozen" in said["evidence"]
+
+
+def test_equal_prices_are_told_apart_by_name_and_each_has_its_own_words(study):
+    cells = {("imdb", m): v for m, v in {"base": 0.5, "dapt_tapt": 0.5, "dapt_curated_tapt": 0.8}.items()}
+    assert outcome_of(study(cells, seeds=6, rows=1500)) == ("dapt_curated", "dapt_curated_tapt")
+    rivals = ("bm25_2_tapt", "dsir_2_tapt", "moore_lewis_2_tapt")
+    cells = {("ag", method): 0.8 for method in rivals} | {("ag", "base"): 0.5}
+    records = study(cells, seeds=6, rows=1500)
+    assert outcome_of(records[records["task"] == "ag"]) == ("borrow", "bm25_2_tapt")
+
+
+def test_what_cannot_be_told_is_not_called_alike(study):
+    records = study({("imdb", "tfidf"): 0.62, ("imdb", "base"): 0.6, ("imdb", "tapt"): 0.6}, rows=60)
+    assert advise(records).set_index("question").loc["words", "answer"] == OUTCOMES["untold"]
+
+
+def test_contradicting_read_outs_are_said(study):
+    study({("imdb", "base"): 0.6, ("imdb", "tapt"): 0.7}, seeds=6, rows=1500)
+    records = study({("imdb", "base"): 0.7, ("imdb", "tapt"): 0.6}, seeds=6, rows=1500, recipe="frozen")
+    said = advise(records).set_index("question").loc["so", "evidence"]
+    assert said.startswith("The read-outs contradict each other on TAPT;")
+
+
+def test_draws_of_all_labels_are_one_draw(study):
+    records = study({("imdb", "base"): 0.6, ("imdb", "tapt"): 0.7}, seeds=6)
+    first = records.drop_duplicates("method").set_index("method")
+    names = ("test_predictions", "test_log_loss")
+    same = records.assign(**{name: [first.loc[method, name] for method in records["method"]] for name in names})
+    assert "one draw, all the 90 labels" in advise(same).set_index("question").loc["sure", "evidence"]
+    assert "6 draws of 90 labels" in advise(records).set_index("question").loc["sure", "evidence"]

@@ -70,7 +70,7 @@ def judged(effect, error, paper_effect=np.nan, degrees=100.0, **more):
         (-0.001, 0.5, 0.75, "undecided", "a - b is +0.00 points [-0.99, +0.99]: neither zero nor the paper's +0.75"),
         (0.1, 0.5, np.nan, "undecided", "the paper has no effect to compare with"),
         (0.1, 0.5, -0.4, "undecided", "the paper has no effect to compare with"),
-        (0.1, np.nan, 2.75, "undecided", "one seed says nothing about the spread of seeds"),
+        (0.1, np.nan, 2.75, "undecided", "its interval cannot be told, as where all test rows are of one group"),
     ],
 )
 def test_the_four_words_and_their_sentence(effect, error, printed, verdict, why):

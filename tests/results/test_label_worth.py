@@ -31,7 +31,13 @@ def test_scores_off_the_bases_curve_are_worth_no_number():
 
 def test_a_line_that_falls_is_made_rising():
     found = label_worth(curve(base={10: [40], 100: [38], 1000: [60]}, dapt={10: [50]}))
-    assert found["worth"].item() == pytest.approx(np.exp((np.log(100) + np.log(1000)) / 2) - 10)
+    # by hand: 40 and 38 pool to 39 and 39, and 50 lies 11 of the 21 points from there to 60
+    assert found["worth"].item() == pytest.approx(100 * 10 ** (11 / 21) - 10)
+
+
+def test_a_method_level_with_a_base_that_dips_is_worth_about_nothing():
+    found = label_worth(curve(base={32: [60], 100: [58], 320: [70]}, tapt={100: [59.5]}))
+    assert 0 < found["worth"].item() < 10
 
 
 def test_the_interval_holds_the_truth_for_most_curves():

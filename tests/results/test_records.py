@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from helpers.errors import UserError
-from helpers.results import load_records, read_record, record_path, write_record
+from helpers.results import load_records, read_record, record_path, score_table, write_record
 from helpers.results.records import COLUMNS
 
 
@@ -134,3 +134,14 @@ def test_a_damaged_file_is_named(tmp_path, record):
     path.write_text(json.dumps(["a list"]))
     with pytest.raises(UserError, match="expected a JSON object"):
         load_records(tmp_path / "records")
+
+
+def test_a_test_split_that_is_all_in_train_has_no_score_without_it(study, record, tmp_path):
+    records = study({("ag", "base"): 0.6}, leaked=range(400))
+    assert records["score_without_leaked"].isna().all() and records["leaked"].tolist() == [400] * 3
+    assert np.isnan(score_table(records)["mean_without_leaked"].item())
+
+
+def test_strings_that_look_like_lists_are_written_as_they_are(record, tmp_path):
+    made = record("ag", "base", 0, 0.6) | {"labels": ["[0, 18]", "b", "c"]}
+    assert read_record(write_record(tmp_path, made))["labels"] == ["[0, 18]", "b", "c"]

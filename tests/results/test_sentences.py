@@ -135,3 +135,20 @@ def test_what_figures_were_drawn_from_is_told_in_words():
     seeds = pd.DataFrame({"task": "t", "method": ["base", "base", "tapt", "tapt"], "seed": [0, 1, 0, 1],
                           "score": [50.0, 51.0, 40.0, 60.0]})  # fmt: skip
     assert caption(seeds) == "Farthest apart: the seeds of TAPT on t, 40.0 to 60.0."
+
+
+def test_what_fell_nowhere_fell_most_nowhere():
+    losses = pd.DataFrame([("base", "law", 3.2), ("dapt_law", "law", 3.45)], columns=["model", "sample", "mean"])
+    assert caption(losses).endswith("of its own domain in 0 of 1 domain.")
+    adapted = pd.DataFrame({"method": ["dapt"], "mlm_loss_before": [3.0], "mlm_loss_after": [3.25]})
+    assert caption(adapted).endswith("fell in 0 of 1 adaptation.")
+
+
+def test_texts_found_in_several_places_are_not_added_up():
+    rows = [("bbc", "test", "train", 9, 2), ("bbc", "test", "dev", 9, 2), ("bbc", "dev", "train", 8, 1)]
+    audit = pd.DataFrame(rows, columns=["task", "held", "against", "rows", "exact"])
+    assert sentences.leaks(audit) == (
+        "3 to 5 dev or test texts were found again word for word, in one place the most: "
+        "2 of 9 test rows of bbc in train."
+    )
+    assert sentences.leaks(audit[1:2]).startswith("2 dev or test texts")
