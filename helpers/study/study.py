@@ -20,7 +20,7 @@ from helpers.study import makers
 from helpers.study.opening import foreign_rates, open_config
 from helpers.study.plan import GENERIC, NothingToCompare, Plan
 from helpers.study.steps import Step, make
-from helpers.study.texts import Lines, Thinned, groups_of_thinned
+from helpers.study.texts import Lines, Thinned, grouped, groups_of_thinned
 
 
 class Study:
@@ -249,7 +249,7 @@ class Study:
         self.make(steps.values())
         most = self.config.heldout_documents
         groups = {f"task_{task}": groups_of_thinned(self.task(task).dev, most) for task in tasks}
-        found |= {pair: self.table(step, "losses.csv").assign(group=groups[pair[1]]) for pair, step in steps.items()}
+        found |= {pair: grouped(self.table(step, "losses.csv"), groups[pair[1]]) for pair, step in steps.items()}
         frames = [frame.assign(model=name, sample=sample) for (name, sample), frame in found.items()]
         return pd.concat(frames, ignore_index=True)
 

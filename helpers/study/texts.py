@@ -76,6 +76,11 @@ def groups_of_thinned(rows, wanted: int) -> list[str] | None:
     return [groups[text] for text in Thinned(rows["text"].tolist(), wanted)]
 
 
+def grouped(losses, groups: list[str] | None):
+    """Losses by document with the document's group; a document without a masked token has no row."""
+    return losses.assign(group=None if groups is None else [groups[place] for place in losses["document"]])
+
+
 def distinct_sentences(documents: Iterable[str], wanted: int) -> Iterator[str]:
     """A random `wanted` of the distinct sentences of the documents, in their order, chosen by content.
 

@@ -15,7 +15,7 @@ from helpers.results.records import as_table
 from helpers.study.makers import TEXTS
 from helpers.study.plan import GENERIC, NothingToCompare
 from helpers.study.study import Study
-from helpers.study.texts import Lines, groups_of_thinned
+from helpers.study.texts import Lines, grouped, groups_of_thinned
 from helpers.words import length, normalised
 
 
@@ -151,8 +151,8 @@ def task_losses(study: Study, methods: Sequence[str], tasks: Sequence[str] | Non
     study.make([step for _, step in steps.values()])
     for (method, task, number), (model, step) in steps.items():
         corpus = model.reads["texts"].name if model else ""
-        rows.append(study.table(step, "losses.csv").assign(
-            task=task, domain=plan.domain_of(task), method=method, adaptation=number, corpus=corpus, group=groups[task]
+        rows.append(grouped(study.table(step, "losses.csv"), groups[task]).assign(
+            task=task, domain=plan.domain_of(task), method=method, adaptation=number, corpus=corpus
         ))  # fmt: skip
     return pd.concat(rows, ignore_index=True)
 

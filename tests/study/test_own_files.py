@@ -13,7 +13,7 @@ from helpers.methods import METHODS
 from helpers.study import makers, plan
 from helpers.study.opening import foreign_rates
 from helpers.study.steps import make_one, missing
-from helpers.study.texts import Thinned, groups_of_thinned
+from helpers.study.texts import Thinned, grouped, groups_of_thinned
 from helpers.study.views import selection_methods
 from tests.study.conftest import write_jsonl
 
@@ -158,3 +158,6 @@ def test_losses_of_dev_texts_bear_their_groups():
     kept = list(Thinned(rows["text"].tolist(), 7))
     assert groups_of_thinned(rows, 7) == [f"g{int(text.split()[1]) // 3}" for text in kept]
     assert groups_of_thinned(rows.drop(columns="group_id"), 7) is None
+    losses = pd.DataFrame({"document": [0, 2], "loss": [1.0, 2.0]})  # the second had no token to mask
+    assert grouped(losses, ["a", "b", "c"])["group"].tolist() == ["a", "c"]
+    assert grouped(losses, None)["group"].isna().all()
