@@ -140,7 +140,7 @@ def as_json(value) -> str:
 # Columns that hold names: a task may be called 2019 or NA.
 NAMES = (
     "task", "domain", "method", "corpus", "a", "b", "model", "sample", "claim", "recipe", "selector", "partner",
-    "partner_domain", "held", "against", "predictor", "question", "base_model", "preset",
+    "partner_domain", "against", "base_model", "preset",
 )  # fmt: skip
 
 

@@ -355,3 +355,10 @@ def test_names_that_look_like_numbers_or_nothing_are_names(run):
     pd.DataFrame(rows, columns=["task", "question", "answer", "evidence"]).to_csv(path, index=False)
     assert readable.read(path)["task"].tolist() == ["2019", "NA"]
     assert "2019, NA: adapt." in write_report(run).read_text("utf-8")
+
+
+def test_a_name_of_one_table_may_be_a_number_of_another(run):
+    """The audit's 'held' is a split, that of the hit rates a share."""
+    path = run / "tables" / "hit_rates.csv"
+    path.write_text("recipe,predictor,pairs,called,right,held\nfrozen,few,36,30,0.93,0.4444444444\n")
+    assert readable.cells(readable.read(path)).rows[0][0][-1] == "0.44"
