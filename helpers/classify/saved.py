@@ -16,7 +16,7 @@ from helpers.classify.batches import batches_for_scoring
 from helpers.classify.inputs import text_windows, tokenless
 from helpers.classify.model import Classifier, score_windows
 from helpers.data.text import checked
-from helpers.encoder.load import without_pooler
+from helpers.encoder.load import save_tokenizer, without_pooler
 from helpers.encoder.trial import packs_windows
 from helpers.errors import UserError
 from helpers.files import read_json, write_json
@@ -39,7 +39,8 @@ def save_classifier(model: Classifier, folder: str | Path) -> Path:
     """Write the classifier as a Hugging Face folder and return its path; an older one there is replaced.
 
     An architecture of HEADS becomes an ordinary sequence classifier of transformers, so that
-    `transformers.pipeline("text-classification", folder)` gives the same scores without this package. The head of any
+    `transformers.pipeline("text-classification", folder)` gives the same scores without this package, of texts longer
+    than the classifier's max_length with truncation=True. The head of any
     other cannot hold the paper's: `load_classifier` and `predict` alone read the folder then, and a warning says so.
     """
     from safetensors.torch import save_file
@@ -65,7 +66,7 @@ def save_classifier(model: Classifier, folder: str | Path) -> Path:
                       "load_classifier and predict alone read this folder; those it can read itself are "
                       f"{', '.join(sorted(HEADS))}", stacklevel=2)  # fmt: skip
     config.save_pretrained(aside)
-    model.tokenizer.save_pretrained(aside)
+    save_tokenizer(model.tokenizer, aside, model.max_length)
     weights = {_saved_name(key, model): value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     save_file(weights, aside / "model.safetensors", metadata={"format": "pt"})
     write_json(aside / _FILE, {"labels": model.labels, "max_length": model.max_length, "dropout": model.dropout.p})

@@ -50,7 +50,8 @@ def fill_mask(models: Mapping[str, str | Path], sentences: Iterable[str], top: i
             if most and len(place) > most:
                 raise UserError(f"{sentence[:60]!r}: {len(place)} tokens, of which {name} reads {most}; shorten it")
             with torch.inference_mode():
-                likeliest = net(**encoded).logits[0, place][0].float().softmax(dim=-1).topk(top)
+                chances = net(**encoded).logits[0, place][0].float().softmax(dim=-1)
+                likeliest = chances.topk(min(top, len(chances)))
             words = (tokenizer.decode([token]).strip() for token in likeliest.indices.tolist())
             rows += [
                 {"sentence": sentence, "model": name, "rank": rank, "word": word, "probability": probability}

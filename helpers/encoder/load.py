@@ -1,5 +1,6 @@
 """Reading a Hugging Face model from its folder or the hub, its facts checked before anything is computed."""
 
+import copy
 import functools
 import inspect
 from contextlib import contextmanager
@@ -155,3 +156,13 @@ def quiet():
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()
+
+
+def save_tokenizer(tokenizer, folder: Path, max_length: int) -> None:
+    """Write a tokenizer that cuts at max_length where it is asked to cut, however it was last used in this process."""
+    kept = copy.deepcopy(tokenizer)
+    if backend := getattr(kept, "backend_tokenizer", None):
+        backend.no_truncation()
+        backend.no_padding()
+    kept.model_max_length = max_length
+    kept.save_pretrained(folder)

@@ -60,13 +60,13 @@ def write_sentence_encoder(model: str | Path, folder: str | Path, max_length: in
     which is an ordinary Hugging Face encoder too. Its vectors are those of `mean_pooled`; nothing has taught them yet
     that like texts lie near each other. Raises UserError when the model cannot be loaded.
     """
-    from helpers.encoder.load import encoder_of
+    from helpers.encoder.load import encoder_of, save_tokenizer
 
     folder = Path(folder)
     network, tokenizer = encoder_of(str(model))
     folder.mkdir(parents=True, exist_ok=True)
     network.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    save_tokenizer(tokenizer, folder, within_positions(network, max_length))
     library = "sentence_transformers.models"
     steps = [("0", "", f"{library}.Transformer"), ("1", "1_Pooling", f"{library}.Pooling")]
     modules = [{"idx": int(name), "name": name, "path": path, "type": kind} for name, path, kind in steps]

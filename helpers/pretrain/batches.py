@@ -87,10 +87,13 @@ class Vocabulary:
 def full_sentences(windows: Windows, max_length: int) -> Windows:
     """RoBERTa's FULL-SENTENCES packing: running text cut every max_length tokens, across documents.
 
-    Each document's closing token stays between it and the next; a window keeps one opening token.
+    Each document's closing token stays between it and the next; a window keeps one opening token. The windows of one
+    long document are joined again.
     """
     keep = np.ones(len(windows.tokens), dtype=bool)
     keep[windows.starts[:-1]] = False
+    goes_on = windows.document[1:] == windows.document[:-1]
+    keep[windows.starts[1:-1][goes_on] - 1] = False
     text = np.asarray(windows.tokens)[keep]
     opening = windows.tokens[windows.starts[0]]
     pieces = [text[start : start + max_length - 1] for start in range(0, len(text), max_length - 1)]
@@ -148,8 +151,7 @@ def updates(
     while the caller is at work on one.
     """
     n = len(windows)
-    steps = recipe.updates(n)
-    last_window = steps * recipe.batch_size if recipe.steps is not None else max(1, int(n * recipe.epochs))
+    steps, last_window = recipe.updates(n), recipe.read(n)
     orders: dict[int, Future] = {}
     waiting: deque[Future] = deque()
     # The order of ten million windows takes most of a second: it is drawn while the epoch before is trained on.

@@ -30,7 +30,8 @@ def write(folder: Path, step: int, parameters: dict, optimizer, state: dict) -> 
     text = json.dumps({**state, "step": step})
     with aside(folder / f"{step:09d}.safetensors") as new:
         save_file(tensors, new, metadata={"state": text, "sha256": _digest(text, tensors)})
-    kept = sorted(folder.glob(NAMES))[-KEPT:]
+    # one of a later update was passed over as damaged when this training resumed, and is no checkpoint to go back to
+    kept = [file for file in sorted(folder.glob(NAMES)) if file.name <= f"{step:09d}.safetensors"][-KEPT:]
     for file in folder.iterdir():
         if file not in kept:
             file.unlink()

@@ -13,6 +13,7 @@ import torch
 from helpers import compute
 from helpers.encoder.load import load_masked_lm, quiet
 from helpers.encoder.masked_lm import fitting_length, shares_rows
+from helpers.encoder.named import resolve_model
 from helpers.encoder.packing import Windows, position_offset, tokenize
 from helpers.errors import UserError
 from helpers.files import aside, read_json, write_json
@@ -85,6 +86,8 @@ def _adapt(model, texts, recipe, output, seed, general_texts, checkpoint_seconds
         raise UserError(f"model {model} has no masked-LM head: give general_texts to fit one on first")
     recipe = replace(recipe, max_length=fitting_length(net, model, recipe.max_length))
     packs = shares_rows(net, model)
+    if Path(resolve_model(model)).resolve() == output.resolve():
+        raise UserError(f"{output}: the model to adapt lies there and would be overwritten; give another folder")
     output.mkdir(parents=True, exist_ok=True)
     windows, documents = _windows(texts, tokenizer, recipe, group.own_folder(output))
     facts = plain({
@@ -103,7 +106,7 @@ def _adapt(model, texts, recipe, output, seed, general_texts, checkpoint_seconds
     first = run.restore(output / "checkpoint", facts, log)
     log(
         f"{recipe.name}: {documents:,} documents, {len(windows):,} windows, {windows.starts[-1]:,} tokens; "
-        f"{steps:,} updates of {recipe.batch_size} = {steps * recipe.batch_size / len(windows):.1f} epochs; "
+        f"{steps:,} updates of {recipe.batch_size} = {recipe.read(len(windows)) / len(windows):.1f} epochs; "
         f"{run.describe()}" + (f"; resumed at update {first}" if first else "")
     )
     vocabulary = Vocabulary.of(tokenizer, position_offset(net), packs)
@@ -127,7 +130,7 @@ def _adapt(model, texts, recipe, output, seed, general_texts, checkpoint_seconds
         raise UserError("no token of the corpus was masked: give more or longer text, or a higher mask_probability")
     summary = {
         "documents": documents, "windows": len(windows), "corpus_tokens": int(windows.starts[-1]), "steps": steps,
-        "epochs": steps * recipe.batch_size / len(windows), "untrained_head": untrained_head, **run.totals(),
+        "epochs": recipe.read(len(windows)) / len(windows), "untrained_head": untrained_head, **run.totals(),
     }  # fmt: skip
     history = pd.DataFrame(run.history)
     if group.rank == 0:

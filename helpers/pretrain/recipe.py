@@ -53,7 +53,7 @@ class Recipe:
             "learning_rate": 0 < self.learning_rate < math.inf,
             "epochs": self.epochs is None or 0 < self.epochs < math.inf,
             "warmup": 0 <= self.warmup <= 1,
-            "decay": self.decay is None or 0 < self.decay <= 1 - self.warmup,
+            "decay": self.decay is None or (self.decay > 0 and self.decay + self.warmup <= 1 + 1e-9),
             "weight_decay": 0 <= self.weight_decay < math.inf,
             "adam_betas": len(self.adam_betas) == 2 and all(0 <= beta < 1 for beta in self.adam_betas),
             "adam_epsilon": 0 < self.adam_epsilon < math.inf,
@@ -71,9 +71,11 @@ class Recipe:
 
     def updates(self, windows: int) -> int:
         """Optimiser updates over a corpus of that many windows; at least 1."""
-        if self.steps is not None:
-            return self.steps
-        return max(1, -(-int(windows * self.epochs) // self.batch_size))
+        return self.steps if self.steps is not None else -(-self.read(windows) // self.batch_size)
+
+    def read(self, windows: int) -> int:
+        """Windows read in all over a corpus of that many: the last update of whole passes may be smaller."""
+        return self.steps * self.batch_size if self.steps is not None else max(1, int(windows * self.epochs))
 
     def learning_rate_at(self, step: int, steps: int) -> float:
         """Learning rate of update `step` (0 .. steps-1): linear warm-up, maybe a plateau, then linear decay to 0."""

@@ -58,7 +58,7 @@ class Training:
     def update(self, step: int, update: Update) -> None:
         """One optimiser update: the mean loss over all its masked tokens, in as many pieces as needed."""
         # dropout's draws depend on the update and the process alone, so a resumed run repeats them
-        torch.manual_seed((self.seed * 1_000_003 + step) * 1_009 + self.group.rank)
+        torch.manual_seed(((self.seed * 1_000_003 + step) * 1_009 + self.group.rank) % 2**63)
         total = max(1, len(update.targets))
         loss = torch.zeros((), device=self.device)
         for piece in update.split(self.rows, self.group.rank, self.group.size):
@@ -73,7 +73,8 @@ class Training:
         self.tokens += update.tokens
         self.targets += len(update.targets)
         self.epoch = update.epoch
-        self.unread.append((step, self.group.add(loss)))
+        if len(update.targets):
+            self.unread.append((step, self.group.add(loss)))
         self._read_losses(self.behind)
 
     def _read_losses(self, behind: int = 0) -> None:
@@ -100,6 +101,8 @@ class Training:
     def record(self, step: int) -> None:
         """Add a row to the history: the mean loss since the row before."""
         self._read_losses()
+        if not self.recent:  # short texts in small batches: no token was masked since the row before
+            return
         self.history.append({
             "step": step + 1, "epoch": self.epoch, "tokens": self.tokens,
             "loss": sum(self.recent) / len(self.recent),
@@ -110,7 +113,7 @@ class Training:
     def progress(self, step: int) -> str:
         """One line: where the run is, how fast, and how long it will take."""
         self._read_losses()
-        losses = self.recent or [self.history[-1]["loss"]]
+        losses = self.recent or [row["loss"] for row in self.history[-1:]] or [float("nan")]
         left = self.seconds / (step + 1) * (self.steps - step - 1)
         return (
             f"{self.recipe.name}: update {step + 1:,}/{self.steps:,}  loss {sum(losses) / len(losses):.3f}  "
@@ -122,7 +125,7 @@ class Training:
                 "tokens_per_second": self.tokens / max(self.seconds, 1e-9), "precision": self.precision,
                 "threads": compute.threads(), "device": self.device.type, "dropout_source": self._dropout_source(),
                 "processes": self.group.size,
-                "final_loss": self.history[-1]["loss"]}  # fmt: skip
+                "final_loss": self.history[-1]["loss"] if self.history else float("nan")}  # fmt: skip
 
     def _dropout_source(self) -> str:
         """Where dropout's random numbers come from: equal seeds give other masks under another source."""

@@ -17,7 +17,7 @@ from helpers.errors import UserError, nearest
 from helpers.select.checks import whole
 from helpers.select.found import Budget
 from helpers.select.rivals import SELECTORS
-from helpers.words import word_count
+from helpers.words import normalised, word_count
 
 UNITS = ("sentences", "words")
 
@@ -141,12 +141,16 @@ def _some(texts: Iterable[str], what: str) -> list[str]:
 
 
 def _usable(domain: list[str], held: list[str]) -> tuple[np.ndarray, dict]:
-    """Rows of the pool that are neither repeats nor held-out text, and how many were not."""
+    """Rows of the pool that hold a word and are neither repeats nor held-out text, and how many were not."""
     first = {}
     for row, text in enumerate(domain):
         first.setdefault(text, row)
     rows = np.fromiter(first.values(), np.int64, len(first))
     leaking = repeats(list(first), held)
-    if leaking.all():
-        raise UserError(f"domain_sentences: all {len(rows)} repeat dev or test text; nothing is left to select.")
-    return rows[~leaking], dict(repeats_dropped=len(domain) - len(rows), excluded=int(leaking.sum()))
+    # a line of dashes says nothing against the task, and would be preferred to every sentence that does
+    wordless = np.array([not normalised(text) for text in first], bool)
+    if (leaking | wordless).all():
+        raise UserError(f"domain_sentences: all {len(rows)} repeat dev or test text or hold no word; nothing is left "
+                        "to select.")  # fmt: skip
+    dropped = dict(repeats_dropped=len(domain) - len(rows), excluded=int(leaking.sum()), wordless=int(wordless.sum()))
+    return rows[~(leaking | wordless)], dropped

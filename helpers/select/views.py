@@ -18,7 +18,7 @@ def neighbours_table(
 ) -> pd.DataFrame:  # fmt: skip
     """The k nearest domain sentences of a few task texts.
 
-    task_texts, domain_sentences: as they were given to select_text. rows: which task texts.
+    task_texts, domain_sentences: as they were given to select_text. rows: which task texts; those there are.
     Returns task_sentence, rank (1 is nearest), similarity, domain_sentence, fewer rows where fewer match.
     Paper: Table 21.
     Raises UserError for a selection that was not made query by query.
@@ -29,6 +29,7 @@ def neighbours_table(
     found = [
         (task_texts[row], rank + 1, float(similarity), domain_sentences[index])
         for row in rows
+        if row < len(selection.neighbour_indices)
         for rank, (index, similarity) in enumerate(
             zip(selection.neighbour_indices[row, :k], selection.neighbour_similarities[row, :k], strict=True)
         )

@@ -120,3 +120,18 @@ def test_a_text_without_a_token_is_named(task, tiny_model, monkeypatch):
             predict(model, ["the court", "x"])
     finally:
         model.tokenizer.backend_tokenizer.normalizer = whole
+
+
+def test_transformers_cuts_a_long_text_where_the_classifier_did(tmp_path):
+    from transformers import pipeline
+
+    torch.manual_seed(1)
+    model = new_classifier("mini", LABELS, max_length=16).eval()
+    with torch.no_grad():
+        model.out_proj.weight.mul_(20)
+    folder, long = save_classifier(model, tmp_path / "saved"), [f"{text} {'and so on ' * 30}" for text in TEXTS]
+    ours = score_windows(model, batches_for_scoring(text_windows(long, model.tokenizer, 16), model)).numpy()
+    theirs = pipeline("text-classification", str(folder), top_k=None, function_to_apply="none", device="cpu")
+    found = [[{one["label"]: one["score"] for one in text}[name] for name in LABELS]
+             for text in theirs(long, truncation=True)]  # fmt: skip
+    np.testing.assert_allclose(found, ours, atol=1e-2, rtol=1e-2)  # ours may run in bf16

@@ -45,3 +45,10 @@ def test_texts_longer_than_the_models_positions_are_cut():
 def test_one_string_is_no_list_of_texts():
     with pytest.raises(UserError, match="expected a list of texts|one string"):
         mean_pooled("abc", "mini")
+
+
+def test_the_folder_is_the_same_whatever_was_read_before(tmp_path):
+    long = "the court heard the claim " * 20
+    mean_pooled([long], "mini", max_length=8)
+    file = write_sentence_encoder("mini", tmp_path / "again", max_length=32) / "tokenizer.json"
+    assert json.loads(file.read_text())["truncation"] is None and json.loads(file.read_text())["padding"] is None

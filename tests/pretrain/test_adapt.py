@@ -282,16 +282,47 @@ def test_transformers_fills_masks_with_an_adapted_folder(tiny, texts, tmp_path):
     assert [one["score"] for one in found] == pytest.approx(expected.values.tolist(), rel=1e-4)
 
 
-def test_full_sentences_keeps_all_text_and_fills_windows(loaded):
-    _, windows, _ = loaded
+def test_full_sentences_keeps_all_text_and_fills_windows(tiny, texts):
+    texts = [*texts, " ".join(texts[:9])]
+    tokenizer = load_masked_lm(tiny)[1]
+    windows = tokenize(texts, tokenizer, 32)
     packed = full_sentences(windows, 32)
     assert (packed.lengths[:-1] == 32).all()
     assert (packed.tokens[packed.starts[:-1]] == windows.tokens[0]).all()
     dropped = np.ones(len(packed.tokens), bool)
     dropped[packed.starts[:-1]] = False
-    original = np.ones(len(windows.tokens), bool)
-    original[windows.starts[:-1]] = False
-    assert (packed.tokens[dropped] == np.asarray(windows.tokens)[original]).all()
+    # each document as the tokenizer gives it whole: one closing token, however many windows it filled
+    whole = tokenize(texts, tokenizer, 4096)
+    original = np.ones(len(whole.tokens), bool)
+    original[whole.starts[:-1]] = False
+    assert (packed.tokens[dropped] == np.asarray(whole.tokens)[original]).all() and len(windows) > len(whole)
+
+
+def test_a_model_is_not_adapted_onto_itself(tiny, texts):
+    before = weights(tiny)
+    with pytest.raises(UserError, match="the model to adapt lies there and would be overwritten"):
+        adapt(tiny, texts, RECIPE, tiny, log=lambda line: None)
+    assert same(weights(tiny), before)
+
+
+def test_updates_without_a_masked_token_have_no_loss(tiny, tmp_path):
+    """At a rate of nothing the loss of 32 short texts is about what it is in one batch."""
+    short = [f"a word {number}" for number in range(32)]
+    recipe = replace(RECIPE, steps=None, epochs=1, learning_rate=1e-12, mask_probability=0.1)
+    alone, together = (
+        adapt(tiny, short, replace(recipe, batch_size=size), tmp_path / str(size), log=lambda line: None)
+        for size in (1, 32)
+    )
+    assert (alone.history["loss"] > 1).all() and len(alone.history) < 32
+    assert alone.history["loss"].mean() == pytest.approx(together.history["loss"].mean(), rel=0.2)
+    assert together.summary["epochs"] == 1.0
+
+
+def test_one_pass_is_one_epoch_whatever_the_batch(tiny, texts, tmp_path):
+    made = adapt(
+        tiny, texts[:20], replace(RECIPE, steps=None, epochs=1, batch_size=256), tmp_path, log=lambda line: None
+    )
+    assert made.summary["epochs"] == 1.0 and made.summary["tokens"] == made.summary["corpus_tokens"]
 
 
 def test_loss_matrix_has_a_row_a_pair_and_intervals_hold_the_mean(tiny, texts):

@@ -183,3 +183,15 @@ def test_a_finished_training_is_returned_and_a_damaged_one_made_again(tiny, text
     damage(weights, "flipped")
     adapt(tiny, texts, RECIPE, tmp_path / "out", log=lambda line: None)
     assert equal(tmp_path / "out", whole)
+
+
+def test_a_damaged_checkpoint_takes_no_place_of_a_whole_one(tmp_path):
+    net = torch.nn.Linear(2, 2)
+    optimizer, named = torch.optim.AdamW(net.parameters()), dict(net.named_parameters())
+    for step in (100, 200):
+        checkpoint.write(tmp_path, step, named, optimizer, {})
+    (tmp_path / "000000200.safetensors").write_bytes(b"cut")
+    assert checkpoint.read(tmp_path, lambda line: None)[0]["step"] == 100
+    for step in (150, 175):
+        checkpoint.write(tmp_path, step, named, optimizer, {})
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["000000150.safetensors", "000000175.safetensors"]

@@ -10,7 +10,15 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
 from helpers.data import jsonl, load_domain
 from helpers.errors import UserError
-from helpers.select import MENDED, SELECTORS, Vampire, join_with_task, select_text, write_selection
+from helpers.select import (
+    MENDED,
+    SELECTORS,
+    Vampire,
+    join_with_task,
+    neighbours_table,
+    select_text,
+    write_selection,
+)
 from helpers.select.found import Budget, Found
 from tests.data.japanese import COOKING, TRAINS
 from tests.select.conftest import THEMES, themed
@@ -182,7 +190,6 @@ def test_vectors_of_zero_match_nothing(by_vampire, planted):
         (["the gene"], ["the film and the plot", "a scene"]),  # stop words only
         (["東京"], ["京都の寺", "大阪城"]),
         (["... 42"], ["a film"]),
-        (["gene"], ["!!!", "???"]),
     ],
 )
 def test_task_that_shares_no_word_with_the_pool_is_refused(selector, task, pool):
@@ -296,3 +303,24 @@ def test_a_written_selection_is_a_domain_again(tmp_path):
     assert list(load_domain(tmp_path / "picked.jsonl.gz")) == chosen.texts
     drawn = write_selection(select_text(["the enzyme"], pool, "random", k=1), tmp_path / "drawn.jsonl")
     assert '"similarity": null' in drawn.read_text()
+
+
+@pytest.mark.parametrize("selector", ["moore_lewis", "dsir", "random", "tfidf"])
+def test_a_line_of_dashes_is_never_selected(selector):
+    task = [f"the enzyme binds the substrate {word}" for word in ("slowly", "here", "again")]
+    pool = [f"shares of company {number} fell in early trading" for number in range(40)]
+    pool += ["the enzyme binds it", *("-" * number for number in range(3, 20)), "..."]
+    chosen = select_text(task, pool, selector, k=3)
+    assert chosen.texts and all(any(letter.isalpha() for letter in text) for text in chosen.texts)
+    assert chosen.summary["wordless"] == 18
+
+
+def test_a_pool_without_a_word_is_refused():
+    with pytest.raises(UserError, match="all 2 repeat dev or test text or hold no word; nothing is left to select"):
+        select_text(["gene"], ["!!!", "???"], "dsir", k=1)
+
+
+def test_neighbours_of_fewer_texts_than_are_usually_shown():
+    task, pool = ["the gene of a mouse", "a protein"], ["the gene of a man", "another protein", "a film"]
+    table = neighbours_table(task, pool, select_text(task, pool, "tfidf", k=1))
+    assert table["task_sentence"].tolist() == task and table["domain_sentence"].tolist() == pool[:2]
