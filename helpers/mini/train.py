@@ -8,8 +8,6 @@ positions, and heads that look at given distances. Training changes all of it.
 """
 
 import functools
-import gzip
-import json
 import math
 import shutil
 import sys
@@ -25,10 +23,12 @@ import torch
 import typer
 
 from helpers.compute import keep_memory
+from helpers.data import jsonl
 from helpers.encoder.named import resolve_model
 from helpers.encoder.packing import Windows, tokenize
 from helpers.errors import UserError
 from helpers.files import read_json, write_json
+from helpers.hashing import fingerprint
 from helpers.mini.shape import HEADS, LAYERS, LONGEST, VOCABULARY, WIDTH
 from helpers.paths import MINI
 from helpers.pretrain import processes
@@ -152,12 +152,16 @@ def _initial_layer(layer, distances, waves: torch.Tensor) -> None:
 def read_general_text(paths: Iterable[Path]) -> pd.DataFrame:
     """Columns text, source and heldout (every HELDOUT_EVERY-th document) of JSON lines with `text` and maybe `src`.
 
-    paths: read one after the other; a document is held out by its place in its own file.
+    paths: read one after the other; a document is held out by its place in its own file. Raises UserError, with file
+    and row, for what is no such file.
     """
     tables = []
     for path in paths:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as lines:
-            rows = [json.loads(line) for line in lines]
+        rows = []
+        for number, row in jsonl.read_rows(path):
+            if not isinstance(row.get("text"), str):
+                raise UserError(f"{path}, row {number}: expected an object with a text")
+            rows.append(row)
         table = pd.DataFrame({"text": [r["text"] for r in rows], "source": [r.get("src", "text") for r in rows]})
         tables.append(table.assign(heldout=np.arange(len(table)) % HELDOUT_EVERY == 0))
     return pd.concat(tables, ignore_index=True)
@@ -188,18 +192,21 @@ def main(
 
     text = read_general_text(texts)
     train = text.loc[~text["heldout"], "text"].tolist()
-    group, initial = processes.join(), work / "initial"
-    if group.rank == 0 and not initial.exists():
-        _make_initial(start, train, initial)
-    group.wait()
-    if (begun := read_json(work / BEGUN)["start"]) != start:
-        begun, start = begun or "new weights", start or "new weights"
-        raise UserError(f"{work}: holds a stage begun from {begun}, not from {start}; give this one a --work folder of "
-                        "its own")  # fmt: skip
     recipe = replace(
         RECIPE, steps=steps, learning_rate=learning_rate, max_length=max_length, mask_probability=mask_probability,
         batch_size=batch_size,
     )  # fmt: skip
+    group, initial, read = processes.join(), work / "initial", fingerprint(train)
+    if group.rank == 0 and not initial.exists():
+        _make_initial(start, train, initial)
+    group.wait()
+    begun = read_json(work / BEGUN)
+    if begun["start"] != start:
+        told, start = begun["start"] or "new weights", start or "new weights"
+        raise UserError(f"{work}: holds a stage begun from {told}, not from {start}; give this one a --work folder of "
+                        "its own")  # fmt: skip
+    if begun.get("text", read) != read:  # its tokenizer and word vectors are of that text
+        raise UserError(f"{work}: holds a stage begun on other text; give this one a --work folder of its own")
     earlier = card.read_stages(initial)
     # a seed of its own for every stage, or it would meet the masks of the one before
     adapted = adapt(initial, train, recipe, work / "trained", seed=len(earlier),
@@ -237,7 +244,7 @@ def _make_initial(start: str, train: list[str], folder: Path) -> None:
         train_tokenizer(train, aside)
         windows = tokenize(train, AutoTokenizer.from_pretrained(aside), RECIPE.max_length)
         initial_model(windows).save_pretrained(aside)
-    write_json(folder.with_name(BEGUN), {"start": start})
+    write_json(folder.with_name(BEGUN), {"start": start, "text": fingerprint(train)})
     aside.rename(folder)
 
 

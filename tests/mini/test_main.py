@@ -49,7 +49,23 @@ def test_a_further_stage_in_the_work_folder_of_another_is_refused(made):
     call = dict(texts=[folder / "text.jsonl"], output=folder / "three", work=folder / "work", steps=3)
     with pytest.raises(UserError, match=r"work: holds a stage begun from new weights, not from mini; give this one a"):
         mini.main(**call, start="mini")
+    other = folder / "other.jsonl"
+    other.write_text((folder / "text.jsonl").read_text().replace('{"text": "', '{"text": "Another '))
+    with pytest.raises(UserError, match="work: holds a stage begun on other text; give this one a --work folder"):
+        mini.main(**call | {"texts": [other]}, start="")
     assert not (folder / "three").exists()
+
+
+@pytest.mark.parametrize(
+    "text, said", [(None, "gone.jsonl"), ('{"text": "one"}\n{"body": "two"}\n', "row 2: expected")]
+)
+def test_general_text_that_will_not_do_is_one_line(tmp_path, text, said):
+    file = tmp_path / ("gone.jsonl" if text is None else "text.jsonl")
+    if text:
+        file.write_text(text)
+    with pytest.raises(UserError, match=said) as caught:
+        mini.main(texts=[file], output=tmp_path / "out", work=tmp_path / "work", start="")
+    assert "\n" not in str(caught.value) and not (tmp_path / "work").exists()
 
 
 def test_the_card_tells_both_stages(made):
