@@ -18,8 +18,9 @@ import numpy as np
 from helpers.errors import UserError, nearest
 from helpers.paths import project_root
 
+SEGMENTERS = ("sudachipy", "sudachidict_core", "jieba")  # of the extra `languages`
 PACKAGES = ("torch", "transformers", "tokenizers", "datasets", "numpy", "pandas", "scipy", "scikit-learn", "papermill",
-            "sudachipy", "sudachidict_core", "jieba")  # fmt: skip
+            *SEGMENTERS)  # fmt: skip
 PRECISIONS = ("bf16", "fp32")
 
 
@@ -169,6 +170,12 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             found[name] = "absent"
     return found
+
+
+def segmenters() -> str:
+    """The segmenters that are installed, with their versions, as 'jieba 0.42.1'; '' for none: what words are cut by."""
+    found = versions()
+    return ", ".join(f"{name} {found[name]}" for name in SEGMENTERS if found[name] != "absent")
 
 
 @functools.cache

@@ -11,9 +11,8 @@ from pathlib import Path
 from helpers.errors import UserError
 
 MANIFEST = "manifest.json"  # of an artifact in the store; no part of its content
-JUNK = re.compile(
-    r"(^|/)(__MACOSX/|\.DS_Store$|Thumbs\.db$|desktop\.ini$|\.nfs[^/]*$)"
-)  # what systems add by themselves
+# What systems add to folders by themselves.
+JUNK = re.compile(r"(^|/)(__MACOSX/|\.DS_Store$|Thumbs\.db$|desktop\.ini$|\.nfs[^/]*$)")
 
 # Identity, size and times of a file -> SHA-256: within one process an unchanged file is read once.
 _checksums: dict[tuple[int, ...], str] = {}

@@ -1,10 +1,8 @@
 """How text becomes words, chosen from its script: spaces where a script has them, characters where it has none."""
 
-import importlib.metadata
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from functools import lru_cache
 
 import numpy as np
@@ -218,18 +216,6 @@ def _segmenter(language: str) -> Callable[[str], list[str]] | None:
         return _SEGMENTERS[language][1]()
     except ImportError:
         return None
-
-
-SEGMENTERS = ("sudachipy", "sudachidict_core", "jieba")  # packages of the extra `languages`
-
-
-def segmenters() -> str:
-    """The segmenters that are installed, with their versions, as 'jieba 0.42.1'; '' for none: what `Words` cuts by."""
-    found = []
-    for package in SEGMENTERS:
-        with suppress(importlib.metadata.PackageNotFoundError):
-            found.append(f"{package} {importlib.metadata.version(package)}")
-    return ", ".join(found)
 
 
 _SCRIPTS = ("Latin", "Greek", "Cyrillic", "Arabic", "Hebrew", "Devanagari", "Bengali", "Tamil", "Hangul", "Hiragana",

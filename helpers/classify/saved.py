@@ -40,8 +40,8 @@ def save_classifier(model: Classifier, folder: str | Path) -> Path:
 
     An architecture of HEADS becomes an ordinary sequence classifier of transformers, so that
     `transformers.pipeline("text-classification", folder)` gives the same scores without this package, of texts longer
-    than the classifier's max_length with truncation=True. The head of any
-    other cannot hold the paper's: `load_classifier` and `predict` alone read the folder then, and a warning says so.
+    than the classifier's max_length with truncation=True. The head of any other cannot hold the paper's:
+    `load_classifier` and `predict` alone read the folder then, and a warning says so.
     """
     from safetensors.torch import save_file
     from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING

@@ -35,15 +35,13 @@ def set_apart(rows: pd.DataFrame, wanted: tuple[str, ...], where: str, *, seed: 
     table = pd.DataFrame({"group": groups, "code": codes, "label": rows["label"].to_numpy()})
     by_group = table.sort_values("code").groupby("group", sort=False).agg(
         label=("label", "first"), size=("label", "size"))  # fmt: skip
+    side = _by_label(by_group, wanted)
+    trained = table["label"][table["group"].map(side) == "train"]
     mixed = table.groupby("group")["label"].nunique().max() > 1
-    sides = np.array([""] * len(rows), dtype=object)
-    if not (mixed and GROUP_COLUMN in rows):
-        side = _by_label(by_group, wanted)
-        sides = np.array([side[group] for group in groups])
-    # copies of several labels go by the first one's, and another's last rows may go with them
-    if mixed and set(rows["label"]) - set(rows["label"][sides == "train"]):
+    # documents mix labels; copies that do go by the first one's, and may take another's last rows along
+    if mixed and (GROUP_COLUMN in rows or set(table["label"]) - set(trained)):
         side = _by_documents(pd.crosstab(table["group"], table["label"]).loc[by_group.index], wanted)
-        sides = np.array([side[group] for group in groups])
+    sides = np.array([side[group] for group in groups])
     found = {split: rows[sides == split] for split in ("train", *wanted)}
     for split, some in found.items():
         if not len(some):

@@ -124,13 +124,12 @@ def _frame(where: str, frame: pd.DataFrame, first: int) -> Iterator[Record]:
 
 
 def _table(path: Path, kind: str) -> Iterator[Record]:
+    how = dict(sep="," if kind == ".csv" else "\t", dtype=str, keep_default_na=False, encoding="utf-8-sig",
+               skip_blank_lines=True, quoting=csv.QUOTE_MINIMAL)  # fmt: skip
     try:
+        _refuse_header(path, how)
         with opened(path) as file:
-            chunks = pd.read_csv(
-                file, sep="," if kind == ".csv" else "\t", dtype=str, keep_default_na=False, encoding="utf-8-sig",
-                chunksize=_CHUNK, skip_blank_lines=True, quoting=csv.QUOTE_MINIMAL,
-            )  # fmt: skip
-            _refuse_header(path, kind)
+            chunks = pd.read_csv(file, chunksize=_CHUNK, **how)
             row = 2
             for chunk in chunks:
                 if not isinstance(chunk.index, pd.RangeIndex):
@@ -149,13 +148,10 @@ def _table(path: Path, kind: str) -> Iterator[Record]:
         raise UserError(f"{path}: malformed table ({' '.join(str(error).split())}); check its quotes") from None
 
 
-def _refuse_header(path: Path, kind: str) -> None:
+def _refuse_header(path: Path, how: Mapping) -> None:
     """UserError for a header of which pandas would make other columns in silence, or one column of several."""
     with opened(path) as file:
-        head = pd.read_csv(
-            file, sep="," if kind == ".csv" else "\t", dtype=str, keep_default_na=False, encoding="utf-8-sig",
-            nrows=1, header=None, index_col=False,
-        )  # fmt: skip
+        head = pd.read_csv(file, nrows=1, header=None, index_col=False, **how)
     names = [str(name) for name in head.iloc[0]]
     _refuse_twice(str(path), filter(None, names))
     ways = {"\t": "tabs; name it .tsv", ";": "semicolons; save it with commas", "|": "bars; save it with commas"}

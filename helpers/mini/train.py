@@ -198,7 +198,7 @@ def main(
     )  # fmt: skip
     group, initial, read = processes.join(), work / "initial", fingerprint(train)
     if group.rank == 0 and not initial.exists():
-        _make_initial(start, train, initial)
+        _make_initial(start, train, read, initial)
     group.wait()
     begun = read_json(work / BEGUN)
     if begun["start"] != start:
@@ -233,7 +233,8 @@ def _set_length(folder: Path, max_length: int) -> None:
     write_json(file, read_json(file) | {"model_max_length": max_length})
 
 
-def _make_initial(start: str, train: list[str], folder: Path) -> None:
+def _make_initial(start: str, train: list[str], read: str, folder: Path) -> None:
+    """The model that a stage begins with. read: fingerprint of the text, kept beside it."""
     from transformers import AutoTokenizer
 
     aside = folder.with_name("initial.new")
@@ -244,7 +245,7 @@ def _make_initial(start: str, train: list[str], folder: Path) -> None:
         train_tokenizer(train, aside)
         windows = tokenize(train, AutoTokenizer.from_pretrained(aside), RECIPE.max_length)
         initial_model(windows).save_pretrained(aside)
-    write_json(folder.with_name(BEGUN), {"start": start, "text": fingerprint(train)})
+    write_json(folder.with_name(BEGUN), {"start": start, "text": read})
     aside.rename(folder)
 
 

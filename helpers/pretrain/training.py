@@ -125,7 +125,7 @@ class Training:
                 "tokens_per_second": self.tokens / max(self.seconds, 1e-9), "precision": self.precision,
                 "threads": compute.threads(), "device": self.device.type, "dropout_source": self._dropout_source(),
                 "processes": self.group.size,
-                "final_loss": self.history[-1]["loss"] if self.history else float("nan")}  # fmt: skip
+                "final_loss": self.history[-1]["loss"]}  # fmt: skip
 
     def _dropout_source(self) -> str:
         """Where dropout's random numbers come from: equal seeds give other masks under another source."""

@@ -64,13 +64,14 @@ def at_most(found: Sequence[Comparison]) -> float:
     if not (errors > 0).all():
         return np.nan
 
+    rare = stats.chi2.ppf(0.05, len(found))
+
     def beyond(variance: float) -> float:
-        return float(np.sum(squares / (2 * variance + errors))) - stats.chi2.ppf(0.05, len(found))
+        return float(np.sum(squares / (2 * variance + errors))) - rare
 
     if beyond(0.0) <= 0:
         return 0.0
-    highest = float(squares.sum()) / stats.chi2.ppf(0.05, len(found))
-    return float(np.sqrt(optimize.brentq(beyond, 0.0, highest)))
+    return float(np.sqrt(optimize.brentq(beyond, 0.0, float(squares.sum()) / rare)))
 
 
 def claims_with_chance(

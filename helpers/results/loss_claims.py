@@ -31,9 +31,8 @@ def loss_claims(
 
     documents: a row per model, sample and document with model ('base', 'dapt_<domain>', 'tapt_<task>'), sample
     ('generic', a domain, or 'task_<task>' for its dev texts), document (its place in the sample), loss (nats) and maybe
-    group (of documents that belong together). For
-    'tapt_lowers_task_loss_more' TAPT and the domain's DAPT must have read as many tokens. task_domains: domain of
-    tasks that the registry does not know. alpha: level of the tests.
+    group (of documents that belong together). For 'tapt_lowers_task_loss_more' TAPT and the domain's DAPT must have
+    read as many tokens. task_domains: domain of tasks that the registry does not know. alpha: level of the tests.
 
     Returns `verdicts.COLUMNS`, recipe empty and unit 'nats'. A domain whose loss the paper saw rise (News) counts
     the other way round, as its comparison says. Holm's family is the claims over all, or the rows of one claim.

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 from itertools import chain, islice
 
+from helpers.compute import segmenters
 from helpers.config import Config
 from helpers.data import DOMAINS, domain_names, load_domain, load_task
 from helpers.encoder.named import base_files, has_masked_lm_head
@@ -13,7 +14,7 @@ from helpers.methods import BASELINES, METHODS, check, split_selection
 from helpers.study import makers
 from helpers.study.opening import own_domain
 from helpers.study.steps import Step
-from helpers.words import has_unspaced, needs_script, segmenters
+from helpers.words import has_unspaced, needs_script
 
 GENERIC = "generic"  # the sample of the base model's own pretraining sources, "PT" in the paper
 AGAIN = 100  # the first seed that no other adaptation has: ADAPTATION_SEEDS are at most as many

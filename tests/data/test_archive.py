@@ -197,3 +197,16 @@ def test_the_temporary_folder_goes_with_the_process(tmp_path, place):
     done = subprocess.run([sys.executable, "-c", script], env={**os.environ, "TMPDIR": str(place)},
                           capture_output=True, text=True, check=True)  # fmt: skip
     assert done.stdout.strip() == "['one', 'two']" and not list(Path(place).iterdir())
+
+
+@pytest.mark.parametrize("offset, value", [(6, 1), (8, 9)])  # of the local header: encrypted; packed by deflate64
+def test_a_zip_of_one_file_that_python_cannot_unpack_is_said(tmp_path, offset, value):
+    path = tmp_path / "rows.csv.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("rows.csv", "text,label\n" + "a,b\n" * 20)
+    packed = bytearray(path.read_bytes())
+    for start, mark in ((0, b"PK\x03\x04"), (packed.index(b"PK\x01\x02"), b"PK\x01\x02")):
+        packed[start + offset + (2 if mark.endswith(b"\x02") else 0)] = value
+    path.write_bytes(bytes(packed))
+    with pytest.raises(UserError, match="rows.csv.zip: cannot be unpacked"):
+        list(records(path))
