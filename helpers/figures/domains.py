@@ -83,20 +83,23 @@ def loss_curves(history: pd.DataFrame, ax=None, preset: str | None = None):
     """Masked-LM loss while adapting: training loss thin, held-out loss with marks.
 
     history: one row a logged step with step, loss and, if measured, heldout_loss; columns method and corpus tell
-    the runs apart. Returns the Axes.
+    the runs apart, and `seed` several adaptations of one, which share a colour and a name. Returns the Axes.
     """
     keys = [name for name in ("method", "corpus", "task") if name in history]
     ax = new_axes(ax, (7, 4))
     runs = list(history.groupby(keys, sort=False)) if keys else [((), history)]
     names = [" ".join(dict.fromkeys(map(str, key))) for key, _ in runs]
     colours = [_run_colour(key, name, names) for (key, _), name in zip(runs, names, strict=True)]
-    for (_, run), name, colour in zip(runs, names, colours, strict=True):
-        heldout = run.dropna(subset=["heldout_loss"]) if "heldout_loss" in run else run.iloc[:0]
-        trained = run.dropna(subset=["loss"])
+    for (_, runs_of_name), name, colour in zip(runs, names, colours, strict=True):
         label = name or "training"
-        ax.plot(trained["step"], trained["loss"], color=colour, lw=1, alpha=0.55, label=None if len(heldout) else label)
-        if len(heldout):
-            ax.plot(heldout["step"], heldout["heldout_loss"], color=colour, marker="o", ms=4, label=label)
+        for _, run in runs_of_name.groupby("seed", sort=False) if "seed" in history else [((), runs_of_name)]:
+            heldout = run.dropna(subset=["heldout_loss"]) if "heldout_loss" in run else run.iloc[:0]
+            trained = run.dropna(subset=["loss"])
+            named = None if len(heldout) else label
+            ax.plot(trained["step"], trained["loss"], color=colour, lw=1, alpha=0.55, label=named)
+            if len(heldout):
+                ax.plot(heldout["step"], heldout["heldout_loss"], color=colour, marker="o", ms=4, label=label)
+            label = None  # the legend names them once
     ax.set_xlabel("update")
     ax.set_ylabel("masked-LM loss (nats)")
     ax.set_title("Masked-LM loss while adapting")

@@ -62,25 +62,30 @@ def transfer_pairs(study: Study) -> pd.DataFrame:
 
 
 def histories(study: Study, methods: Sequence[str], tasks: Sequence[str] | None = None) -> pd.DataFrame:
-    """Learning curves of the checkpoints: method, corpus, step, loss (training), heldout_loss (both ends), preset."""
+    """Learning curves of the checkpoints: method, corpus, seed, step, loss, heldout_loss (both ends), preset.
+
+    seed: of the adaptation, each of which is a run of its own.
+    """
     frames = []
     rows = study.adapt(methods, tasks).to_dict("records")
     steps = {
         step.key: step
         for method in methods
         for task in (study.tasks if tasks is None else tasks)
-        if (step := _model(study, method, task))
+        for number in range(study.config.adaptation_seeds)
+        if (step := _model(study, method, task, number))
     }
     for row in rows:
         curve = study.table(steps[row["checkpoint_key"]], "history.csv")
         ends = {"step": [0, row["steps"]], "heldout_loss": [row["mlm_loss_before"], row["mlm_loss_after"]]}
-        frames.append(pd.concat([curve, pd.DataFrame(ends)]).assign(method=row["method"], corpus=row["corpus"]))
+        which = {name: row[name] for name in ("method", "corpus", "seed")}
+        frames.append(pd.concat([curve, pd.DataFrame(ends)]).assign(**which))
     return pd.concat(frames, ignore_index=True).assign(preset=study.config.preset)
 
 
-def _model(study: Study, method: str, task: str):
+def _model(study: Study, method: str, task: str, number: int):
     try:
-        return study.plan.model(method, task)
+        return study.plan.model(method, task, number)
     except NothingToCompare:
         return None
 

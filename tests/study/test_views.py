@@ -42,10 +42,11 @@ def open_study(tmp_path):
         sentences = [f"The {animal} {verb} by now." for animal in ANIMALS for verb in VERBS]
         write(tmp_path / "data" / "domains" / f"{domain}.jsonl", sentences)
 
-    def opened(tasks="chemprot,sciie,citation_intent"):
+    def opened(tasks="chemprot,sciie,citation_intent", **parameters):
         return Study.open(
             PRESET="smoke", TASKS=tasks, DOMAINS="biomed,cs", SELECTION_TASKS="chemprot", SELECTORS="vampire,random",
             NEIGHBOURS="2", DATA_DIR=str(tmp_path / "data"), OUTPUT_DIR=str(tmp_path / "out"), WORKERS=1,
+            **parameters,
         )  # fmt: skip
 
     return opened
@@ -137,6 +138,11 @@ def test_histories_have_the_curve_and_the_held_out_loss_at_both_ends(open_study,
         ends = rows.dropna(subset=["heldout_loss"])
         assert ends[["step", "heldout_loss"]].values.tolist() == [[0, before], [3, after]]
         assert len(rows) == 4
+
+
+def test_histories_have_every_adaptation_of_a_text(open_study, adapted):
+    table = views.histories(open_study(ADAPTATION_SEEDS=2, SEEDS=3), ["dapt"], ["chemprot"])
+    assert table.groupby("seed").size().to_dict() == {0: 4, 1: 4} and set(table["corpus"]) == {"biomed"}
 
 
 def test_neighbour_table_takes_texts_from_the_whole_task(open_study, selected):
