@@ -1,6 +1,7 @@
-"""The one error a user is meant to read, and the valid word nearest to a misspelt one."""
+"""The one error a user is meant to read, and what looks at a number or a word before it is used."""
 
 import difflib
+import numbers
 
 
 class UserError(Exception):
@@ -22,3 +23,16 @@ def nearest(word: str, valid) -> str:
     """
     close = difflib.get_close_matches(str(word), list(valid), n=1)
     return f" Did you mean {close[0]}?" if close else ""
+
+
+def whole(number, what: str, least: int = 1, most: int = 2**63 - 1) -> int:
+    """`number` if it is a whole number from `least` to `most`; raises UserError for all else, True and 2.0 included.
+
+    >>> whole(3, "k")
+    3
+    """
+    if isinstance(number, bool) or not isinstance(number, numbers.Integral) or number < least:
+        raise UserError(f"{what}={number!r}: expected a whole number of at least {least}.")
+    if number > most:
+        raise UserError(f"{what}={number!r}: expected a whole number of at most {most}.")
+    return int(number)

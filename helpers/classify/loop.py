@@ -17,6 +17,7 @@ from helpers.classify.metrics import degenerate, log_losses, scores
 from helpers.classify.model import Classifier, new_classifier, score_windows
 from helpers.classify.recipes import PAPER, Recipe
 from helpers.encoder.optim import adamw
+from helpers.errors import whole
 from helpers.progress import report
 
 
@@ -84,6 +85,7 @@ def fine_tune(
     >>> result.sizes, 0 <= result.score <= 1
     ({'train': 16, 'dev': 8, 'test': 8}, True)
     """
+    whole(seed, "seed", 0)
     with compute.random_state_kept():
         return _fine_tune(model, task, recipe, seed, keep_model, log or (lambda line: None))
 

@@ -33,7 +33,7 @@ from helpers.data.registry import (
     task_spec,
 )
 from helpers.data.sources import ALIASES, SPLITS, data_root, domain_name, find, splits_in
-from helpers.errors import UserError
+from helpers.errors import UserError, whole
 from helpers.paths import expanded
 
 
@@ -328,5 +328,5 @@ def drawn_rows(labels: pd.Series, most: int, seed: int = 0) -> list[int]:
         quota[max(groups, key=lambda label: (exact[label] - quota[label], label))] += 1
     while sum(quota.values()) > most:
         quota[max(groups, key=lambda label: (quota[label], label))] -= 1
-    draw = random.Random(seed)
+    draw = random.Random(whole(seed, "seed", 0))  # of -1 it would be the draw of 1
     return sorted(row for label, index in groups.items() for row in draw.sample(index, quota[label]))

@@ -15,7 +15,7 @@ from helpers.encoder.load import load_masked_lm, quiet
 from helpers.encoder.masked_lm import fitting_length, shares_rows
 from helpers.encoder.named import resolve_model
 from helpers.encoder.packing import Windows, position_offset, tokenize
-from helpers.errors import UserError
+from helpers.errors import UserError, whole
 from helpers.files import aside, read_json, write_json
 from helpers.hashing import checksum, plain
 from helpers.pretrain import checkpoint, processes
@@ -72,6 +72,7 @@ def adapt(
     >>> adapted.summary["documents"], (adapted.path / "model.safetensors").exists()
     (4, True)
     """
+    whole(seed, "seed", 0)
     with compute.random_state_kept():
         return _adapt(model, texts, recipe, Path(output), seed, general_texts, checkpoint_seconds, compile, log)
 

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from helpers.errors import UserError
-from helpers.select.checks import whole
+from helpers.errors import UserError, whole
 
 _SPARE = 64  # neighbours that faiss is asked for beyond k, among which equal ones are settled
 _ROWS = 1 << 16  # vectors brought to length 1 at a time, in float64: 42 MB at 81 dimensions

@@ -6,8 +6,8 @@ from zlib import crc32
 import numpy as np
 from scipy import sparse
 
+from helpers.errors import whole
 from helpers.hashing import mix64
-from helpers.select.checks import whole
 from helpers.select.found import Budget
 from helpers.select.words import Tokens, tokenize
 from helpers.words import any_words, word_count

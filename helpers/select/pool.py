@@ -4,6 +4,7 @@ selection = select_text(task_sentences, domain_sentences, "vampire", k=50)
 tapt_text = join_with_task(selection.texts, task_sentences)
 """
 
+import inspect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +14,7 @@ import numpy as np
 from helpers.compute import Meter
 from helpers.data import jsonl, repeats
 from helpers.data.text import checked
-from helpers.errors import UserError, nearest
-from helpers.select.checks import whole
+from helpers.errors import UserError, nearest, whole
 from helpers.select.found import Budget
 from helpers.select.rivals import SELECTORS
 from helpers.words import normalised, word_count
@@ -94,6 +94,8 @@ def select_text(
         if name not in valid:
             raise UserError(f"{what} {name!r}: expected one of {', '.join(valid)}.{nearest(name, valid)}")
     whole(k, "k")
+    whole(seed, "seed", 0)
+    _check_options(selector, options)
     task, domain = _some(task_texts, "task_texts"), _some(domain_sentences, "domain_sentences")
     with Meter() as meter:
         kept, dropped = _usable(domain, list(checked(exclude, "exclude")))
@@ -131,6 +133,17 @@ def join_with_task(selected: Sequence[str], task_texts: Sequence[str]) -> list[s
     Paper: DATA_SELECTION.md of its code, "both the task data and the selected candidate pool".
     """
     return list(dict.fromkeys([*task_texts, *selected]))
+
+
+def _check_options(selector: str, options: Iterable[str]) -> None:
+    """Refuse an option that is another selector's, or nobody's."""
+    taken = inspect.signature(SELECTORS[selector]).parameters.values()
+    if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in taken):  # VAMPIRE's, which knows its own
+        return
+    own = [one.name for one in taken if one.kind is inspect.Parameter.KEYWORD_ONLY and one.default is not one.empty]
+    for name in options:
+        if name not in own:
+            raise UserError(f"option {name!r}: selector {selector!r} takes {', '.join(own) or 'none'}.")
 
 
 def _some(texts: Iterable[str], what: str) -> list[str]:

@@ -12,7 +12,7 @@ the batch is B mean(theta) and its variance B cov(theta) B', so it folds into th
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 
@@ -24,10 +24,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from helpers.data.text import checked
-from helpers.errors import UserError
+from helpers.errors import UserError, whole
 from helpers.files import aside, read_json, write_json
 from helpers.select.coherence import mean_npmi
-from helpers.select.vampire_config import FAITHFUL, MENDED, QUIRKS, VampireConfig
+from helpers.select.vampire_config import FAITHFUL, MENDED, QUIRKS, VampireConfig, changed
 from helpers.select.words import Vocabulary, batches
 
 __all__ = ["FAITHFUL", "MENDED", "QUIRKS", "Vampire", "VampireConfig", "load_vampire", "save_vampire"]
@@ -175,7 +175,8 @@ class Vampire:
         Raises UserError when no word can be learned or the loss stops being finite.
         Paper: section 5.2, Appendix; `QUIRKS` for what the public code does otherwise.
         """
-        config = replace(config, **changes)
+        whole(seed, "seed", 0)
+        config = changed(config, **changes)
         vocabulary, counts = Vocabulary.fit(texts, size=config.vocabulary, min_texts=config.min_texts)
         rows = counts if config.weighting == "counts" else vocabulary.tfidf(counts)
         totals = np.asarray(rows.sum(axis=0), np.float64).ravel()

@@ -1,8 +1,8 @@
 """VAMPIRE's settings: a mended default, the public code's own, and every difference between the two."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
-from helpers.errors import UserError
+from helpers.errors import UserError, nearest
 
 _CHOICES = {
     "weighting": ("tfidf", "counts"),
@@ -66,6 +66,19 @@ class VampireConfig:
             raise UserError(f"VAMPIRE units={self.units}, topics={self.topics}: expected equals, vectors add both.")
         if len(self.embedding_weights) != 3:
             raise UserError("VAMPIRE embedding_weights: expected three numbers (first layer, last layer, topics).")
+
+
+def changed(config: VampireConfig, **changes) -> VampireConfig:
+    """The settings with single fields replaced; raises UserError for a field that there is none of.
+
+    >>> changed(MENDED, epochs=15).epochs
+    15
+    """
+    names = [field.name for field in fields(config)]
+    for name in changes:
+        if name not in names:
+            raise UserError(f"VAMPIRE {name}: there is no setting of that name.{nearest(name, names)}")
+    return replace(config, **changes)
 
 
 MENDED = VampireConfig()

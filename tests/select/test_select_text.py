@@ -324,3 +324,15 @@ def test_neighbours_of_fewer_texts_than_are_usually_shown():
     task, pool = ["the gene of a mouse", "a protein"], ["the gene of a man", "another protein", "a film"]
     table = neighbours_table(task, pool, select_text(task, pool, "tfidf", k=1))
     assert table["task_sentence"].tolist() == task and table["domain_sentence"].tolist() == pool[:2]
+
+
+@pytest.mark.parametrize("selector, message", [
+    ("random", "option 'epochs': selector 'random' takes none."),
+    ("dsir", "option 'epochs': selector 'dsir' takes buckets."),
+    ("vampire", "VAMPIRE epoch: there is no setting of that name. Did you mean epochs?"),
+])  # fmt: skip
+def test_an_option_of_another_selector_is_refused(selector, message):
+    option = {"epoch" if selector == "vampire" else "epochs": 3}
+    with pytest.raises(UserError) as caught:
+        select_text(["the kinase binds"], ["a kinase", "it binds"], selector, k=1, **option)
+    assert str(caught.value) == message

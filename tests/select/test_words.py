@@ -7,7 +7,6 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from helpers.data.text import checked
 from helpers.errors import UserError
-from helpers.select.checks import whole
 from helpers.select.words import Vocabulary, content_words, count_rows, tokenize
 from helpers.words import any_words, word_count
 
@@ -68,13 +67,6 @@ def test_an_item_that_is_no_text_is_named_by_its_number(item, found):
 def test_texts_are_checked_as_they_come():
     texts = checked(iter(["one", "zwölf", "\U0001f600", 4]))
     assert [next(texts) for _ in range(3)] == ["one", "zwölf", "\U0001f600"]
-
-
-@pytest.mark.parametrize("number", [0, -1, 2.0, True, "3", None, float("nan"), np.float64(2)])
-def test_what_is_no_whole_number_is_refused(number):
-    with pytest.raises(UserError, match="^k=.*: expected a whole number of at least 1"):
-        whole(number, "k")
-    assert whole(np.int64(2), "k") == 2
 
 
 @pytest.mark.parametrize(
