@@ -12,8 +12,8 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 
 def pytest_collection_modifyitems(items):
-    """The file that takes longest goes first, so that the processes end together."""
-    items.sort(key=lambda item: item.path.name != "test_smoke_study.py")
+    """The files that take longest go first, so that the processes end together."""
+    items.sort(key=lambda item: item.path.name not in ("test_smoke_study.py", "test_laptop_design.py"))
 
 
 COUNTS = pytest.StashKey[dict]()

@@ -34,7 +34,7 @@ def test_draws_take_turns_on_two_adaptations(folder):
     dapt = records[(records["method"] == "dapt") & (records["recipe"] == "paper")]
     assert dapt.groupby("seed")["adaptation_seed"].unique().map(list).to_dict() == {0: [0], 1: [1], 2: [0]}
     curves = pd.read_csv(folder / "figures" / "mlm_loss_curves.csv")
-    assert curves.groupby("corpus")["seed"].nunique().to_dict() == {"biomed": 2, "cs": 2}
+    assert set(curves.groupby("corpus")["seed"].nunique()) == {2}
 
 
 def test_the_table_of_selection_has_every_selector(folder):

@@ -233,7 +233,7 @@ def claims_plot(claims: pd.DataFrame, recipe: str = "paper", scope: str = "all",
             f"claims_plot: the table has no column {missing[0]!r}, so another version wrote it; run notebook 06 again"
         )
     chosen = (claims["measure"] == measure) & (claims["scope"] == scope)
-    rows = claims[chosen & claims["recipe"].fillna("").isin([recipe, ""])].reset_index(drop=True)
+    rows = claims[chosen & claims["recipe"].astype(object).fillna("").isin([recipe, ""])].reset_index(drop=True)
     ax = new_axes(ax, (8.6, 1.3 + 0.34 * max(len(rows), 1)))
     digits = 1 if measure == "f1" else 2
     for y, row in enumerate(rows.itertuples()):

@@ -42,7 +42,7 @@ def selection_curve(table: pd.DataFrame, axes=None):
     axes = np.ravel(np.asarray(axes, dtype=object))
     for ax, task in zip(axes, tasks, strict=True):
         rows = table[table["task"] == task]
-        picks = rows[rows["selector"].fillna("") != ""]
+        picks = rows[rows["selector"].astype(object).fillna("") != ""]
         sizes = sorted(int(k) for k in picks["k"].dropna().unique())
         selectors = sorted(picks["selector"].unique(), key=lambda name: [*SELECTOR_COLOURS, name].index(name))
         for place, selector in enumerate(selectors):

@@ -83,7 +83,7 @@ def _arranged(frame: pd.DataFrame) -> pd.DataFrame:
         return frame.assign(question=asked).rename(columns={"evidence": "why"})
     if {"recipe", "predictor", "called", "wrong"} <= names:
         named = frame.assign(predictor=frame["predictor"].map(PREDICTORS))
-        return named.assign(why=frame["wrong"].fillna("").map(_wrong)).drop(columns="wrong")
+        return named.assign(why=frame["wrong"].astype(object).fillna("").map(_wrong)).drop(columns="wrong")
     if {"recipe", "labels", "gain", *PREDICTORS} <= names:
         kept = ["task", "method", "recipe", "labels", "gain", "low", "high", *PREDICTORS]
         return frame[kept].dropna(axis="columns", how="all")
