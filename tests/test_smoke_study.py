@@ -146,6 +146,8 @@ def test_records_load_and_carry_what_was_done(folder):
     raw = json.loads((folder / "records/toy_cs/dapt_tapt/seed-1.json").read_text())
     assert {"config", "versions", "git_commit", "created", "sizes", "seconds", "best_epoch"} <= set(raw)
     assert raw["adaptation"]["steps"] > 0 and raw["adaptation"]["tokens"] > 0
+    # what no key has and the last digits depend on
+    assert raw["device"] == raw["adaptation"]["device"] and raw["precision"] == raw["adaptation"]["precision"]
     assert raw["config"]["seeds"] == 2 and raw["seed"] == 1
 
 

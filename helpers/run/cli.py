@@ -205,19 +205,36 @@ def status(run: RunName = "demo") -> None:
 
 
 @app.command()
-def compare(first: RunName, second: RunName) -> None:
-    """The numbers of two runs side by side, and which differences exceed noise."""
-    from helpers.run.compare import compare
+def compare(
+    first: RunName,
+    second: RunName,
+    together: Annotated[bool, typer.Option(help="Judge the claims by the seeds of both runs.")] = False,
+) -> None:
+    """The numbers and verdicts of two runs side by side, and which differences exceed noise."""
+    from helpers.run import compare
 
-    frame = compare(run_folder(first), run_folder(second))
+    folders = run_folder(first), run_folder(second)
+    if together:
+        told = compare.together(*folders)
+        told = told.loc[(told["scope"] == "all") & told["measure"].isin(["f1", "log_loss"]) & (told["n"] > 0)]
+        told = told[["claim", "measure", "recipe", "verdict", "effect", "low", "high", "n"]]
+        print_table(told.columns, told.round(2).itertuples(index=False))
+        return
+    frame, verdicts = compare.compare(*folders), compare.verdicts(*folders)
     known = frame["beyond noise"].notna()
     shown = frame.assign(**{
-        "beyond noise": frame["beyond noise"].map({True: "yes", False: "no"}).fillna(""),
+        "beyond noise": frame["beyond noise"].astype(object).map({True: "yes", False: "no"}).fillna(""),
         **{name: frame[name].map("{:.2f}".format) for name in ("first", "second", "difference")},
     })  # fmt: skip
     print_table(shown.columns, shown.itertuples(index=False))
     print(f"{(frame['beyond noise'] == True).sum()} of {known.sum()} numbers differ beyond noise: "  # noqa: E712
           "their 95% intervals do not overlap")  # fmt: skip
+    if len(verdicts):
+        if len(changed := verdicts[verdicts["change"] != "same"]):
+            print_table(changed.columns, changed.itertuples(index=False))
+        count = verdicts["change"].value_counts()
+        print(f"of {len(verdicts)} verdicts over all tasks {count.get('same', 0)} are the same, "
+              f"{count.get('one undecided', 0)} undecided in one run, {count.get('differ', 0)} differ")  # fmt: skip
 
 
 @app.command()

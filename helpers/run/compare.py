@@ -1,4 +1,4 @@
-"""Two runs side by side, table by table, and which of their differences exceed noise."""
+"""Two runs side by side: numbers and verdicts that differ, and the verdicts of both runs' seeds together."""
 
 from pathlib import Path
 
@@ -7,9 +7,9 @@ import pandas as pd
 from helpers.errors import UserError
 from helpers.run import readable
 
-_KEYS = ("task", "held", "against", "method", "recipe", "model", "sample", "a", "b", "definition", "claim", "scope",
-         "domain", "comparison")  # fmt: skip
-_VALUES = ("mean", "effect", "exact")
+_KEYS = ("task", "held", "against", "method", "recipe", "labels", "model", "sample", "a", "b", "definition", "claim",
+         "measure", "scope", "domain", "comparison", "predictor")  # fmt: skip
+_VALUES = ("mean", "effect", "worth", "gain", "exact", "error")
 COLUMNS = ("table", "what", "first", "second", "difference", "beyond noise")
 
 
@@ -32,6 +32,47 @@ def compare(first: Path | str, second: Path | str) -> pd.DataFrame:
         if name in tables[1]:
             rows += _rows(name, tables[0][name], tables[1][name])
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def verdicts(first: Path | str, second: Path | str) -> pd.DataFrame:
+    """The verdicts over all tasks of two runs: claim, measure, recipe, first, second, change.
+
+    change: 'same'; 'one undecided', where one run could tell and the other could not; 'differ', where both could and
+    say otherwise. Empty where a run has no claims.csv. Raises UserError as `compare` does.
+    """
+    keys, sides = ["claim", "measure", "recipe"], []
+    for run in (first, second):
+        frame = _tables(Path(run)).get("claims", pd.DataFrame(columns=[*keys, "scope", "verdict"]))
+        side = frame.loc[frame["scope"] == "all", [*keys, "verdict"]]
+        sides.append(side.assign(**side[keys].astype(object).fillna("").astype(str)))
+    found = sides[0].merge(sides[1], on=keys, suffixes=("_1", "_2"))
+    found = found.rename(columns={"verdict_1": "first", "verdict_2": "second"})
+    pairs = zip(found["first"], found["second"], strict=True)
+    return found.assign(change=["same" if a == b else "one undecided" if "undecided" in (a, b) else "differ"
+                                for a, b in pairs])  # fmt: skip
+
+
+def together(first: Path | str, second: Path | str) -> pd.DataFrame:
+    """The claims on scores judged by the seeds of both runs at once, as `results.claims` returns them.
+
+    first, second: folders of runs of one preset that differ in FIRST_SEED, with their records; what only one of them
+    has scored is left out. Raises UserError for a run without records, runs that share a seed, and runs of which
+    nothing is alike.
+    """
+    from helpers.results import claims, load_records
+
+    cell = ["task", "method", "recipe", "base_model", "preset"]
+    sides = [load_records(Path(run) / "records") for run in (first, second)]
+    for run, side in zip((first, second), sides, strict=True):
+        if side.empty:
+            raise UserError(f"{run}: there are no records in it; a kept run has its tables alone, run it again")
+    shared = sides[0][[*cell, "seed"]].merge(sides[1][[*cell, "seed"]])
+    if len(shared):
+        raise UserError(f"{first}, {second}: both have seed {shared['seed'].iloc[0]}; run one with another FIRST_SEED")
+    both = sides[0][cell].drop_duplicates().merge(sides[1][cell].drop_duplicates())
+    if both.empty:
+        raise UserError(f"{first}, {second}: no task and method, scored by one recipe at one preset, is in both")
+    return claims(pd.concat(sides, ignore_index=True).merge(both), _tables(Path(first)).get("overlap"))
 
 
 def _tables(run: Path) -> dict[str, pd.DataFrame]:

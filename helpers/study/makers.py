@@ -246,6 +246,7 @@ def _made() -> dict:
     from helpers import compute
 
     made = {"versions": compute.versions(), "git_commit": compute.git_commit(), "threads": compute.threads()}
+    made |= {"device": compute.device().type, "precision": compute.precision()}
     return made | {"created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
 
 

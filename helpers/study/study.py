@@ -209,9 +209,9 @@ class Study:
                     "selection_mb": float(found["peak_memory_mb"])}  # fmt: skip
         if self.plan.head:
             row["head_fitted"] = True  # the base came without a masked-LM head
-        row |= {name: summary[name] for name in ("steps", "epochs", "documents", "tokens", "bytes", "seconds")}
-        if (processes := summary.get("processes", 1)) > 1:
-            row["processes"] = processes
+        told = ("steps", "epochs", "documents", "tokens", "bytes", "seconds", "device", "precision")
+        row |= {name: summary[name] for name in told if name in summary}
+        row |= {"processes": number for number in [summary.get("processes", 1)] if number > 1}
         for name, step in (("mlm_loss_before", before), ("mlm_loss_after", after)):
             row[name] = float(self.table(step, "losses.csv")["loss"].mean())
         return row | {"checkpoint_key": model.key}

@@ -6,13 +6,12 @@ import subprocess
 import sys
 
 import nbformat
-import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from helpers import __version__, files
 from helpers.errors import UserError
-from helpers.run import cli, compare, runner, status
+from helpers.run import cli, runner, status
 
 invoke = CliRunner().invoke
 
@@ -131,34 +130,6 @@ def test_a_terminal_of_another_encoding_shows_what_it_can(tmp_path):
     )  # fmt: skip
     assert done.returncode == 2 and done.stderr.count(b"\n") == 1
     assert "é ??: there is no such run".encode("latin-1") in done.stderr or b"there is no such run" in done.stderr
-
-
-def _write(run, name, rows):
-    (run / "tables").mkdir(parents=True, exist_ok=True)
-    pd.DataFrame(rows).to_csv(run / "tables" / f"{name}.csv", index=False)
-    return run
-
-
-def test_two_runs_are_compared_by_the_keys_of_their_tables(tmp_path):
-    def scores(*rows):
-        return [dict(zip(("task", "method", "mean", "low", "high"), row, strict=True)) for row in rows]
-
-    first, second = tmp_path / "a", tmp_path / "b"
-    rows = [("t", "base", 50.0, 48.0, 52.0), ("t", "dapt", 51.0, 49.0, 53.0), ("u", "tfidf", 60.0, None, None)]
-    _write(first, "dapt", scores(*rows, ("only", "base", 1.0, 1.0, 1.0)))
-    rows = [("u", "tfidf", 61.0, None, None), ("t", "dapt", 51.5, 51.0, 52.0), ("t", "base", 55.0, 53.0, 57.0)]
-    _write(second, "dapt", scores(*rows))
-    found = compare.compare(first, second)
-    assert found.astype(object).where(found.notna(), None).values.tolist() == [
-        ["dapt", "t, base", 50.0, 55.0, 5.0, True],
-        ["dapt", "t, dapt", 51.0, 51.5, 0.5, False],
-        ["dapt", "u, tfidf", 60.0, 61.0, 1.0, None],
-    ]
-    text = invoke(cli.app, ["compare", str(first), str(second)]).output
-    assert "1 of 2 numbers differ beyond noise" in text and "5.00" in text
-    _write(tmp_path / "b", "dapt", scores(("t", "base", 55.0, 53.0, 57.0)) * 2)
-    with pytest.raises(UserError, match="tables/dapt.csv, row 3: the same task, method as a row before it"):
-        compare.compare(first, second)
 
 
 def test_the_status_of_a_run_is_read_from_its_logs(tmp_path):
