@@ -12,7 +12,7 @@ from helpers.results.stats import mean_interval
 
 @styled
 def label_curve(curve: pd.DataFrame, axes=None, preset: str | None = None):
-    """Score of the frozen read-out against labelled rows, one panel a task and one line a method.
+    """Score of the frozen read-out against labelled rows, one panel a task (four a row) and one line a method.
 
     curve: task, method, labels, seed, score (percent), as `helpers.study.views.label_curve` gives it. Bars are 95 %
     intervals of the mean over draws of the labels, none where there is one draw. Returns the Axes [tasks].
@@ -20,9 +20,13 @@ def label_curve(curve: pd.DataFrame, axes=None, preset: str | None = None):
     tasks = list(dict.fromkeys(curve["task"]))
     if not tasks:
         raise UserError("label_curve: the curve has no rows; set READ_OUTS and LABEL_BUDGETS")
+    columns = min(len(tasks), 4)
     if axes is None:
-        axes = new_grid(1, len(tasks), (1.6 + 2.9 * len(tasks), 3.6))[0]
-    axes = np.ravel(np.asarray(axes, dtype=object))
+        rows = -(-len(tasks) // columns)
+        axes = np.ravel(new_grid(rows, columns, (1.6 + 2.9 * columns, 0.3 + 3.3 * rows)))
+        for spare in axes[len(tasks) :]:
+            spare.remove()
+    axes = np.ravel(np.asarray(axes, dtype=object))[: len(tasks)]
     methods, drawn = sorted(curve["method"].unique(), key=method_order), []
     for ax, task in zip(axes, tasks, strict=True):
         part = curve[curve["task"] == task]
@@ -47,8 +51,9 @@ def label_curve(curve: pd.DataFrame, axes=None, preset: str | None = None):
         score_limits(ax.yaxis)
         ax.set_title(paper.TASK_TITLES.get(task, task))
         ax.set_xlabel("labelled rows")
-    axes[0].set_ylabel("test F1 of the frozen read-out (%)")
-    axes[-1].legend(loc="upper left", bbox_to_anchor=(1.02, 1), borderaxespad=0)
+    for first in axes[::columns]:
+        first.set_ylabel("test F1 of the frozen read-out (%)")
+    axes[columns - 1].legend(loc="upper left", bbox_to_anchor=(1.02, 1), borderaxespad=0)
     table = pd.DataFrame(drawn)
     finish(axes[0], table, f"bars: 95% intervals over up to {int(table['n'].max())} draws of labels", preset)
     return axes

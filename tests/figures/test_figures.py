@@ -387,6 +387,11 @@ def test_label_curve_has_a_panel_a_task_and_a_line_a_method():
     assert [label.get_text() for label in ax.get_xticklabels()] == ["32", "100"] and ax.get_xscale() == "log"
     with pytest.raises(UserError, match="no rows; set READ_OUTS"):
         figures.label_curve(curve.head(0))
+    many = figures.label_curve(pd.concat(curve.assign(task=f"t{number}") for number in range(6)))
+    assert len(many) == len(many[0].figure.axes) == 6
+    left = [round(ax.get_position().x0, 3) for ax in many]
+    assert left[:2] == left[4:] and many[0].get_position().y0 > many[4].get_position().y0, "four a row"
+    assert [bool(ax.get_ylabel()) for ax in many] == [True, False, False, False, True, False]
 
 
 def test_the_line_at_the_foot_of_a_narrow_figure_is_not_cut():
