@@ -209,9 +209,8 @@ class Study:
                     "selection_mb": float(found["peak_memory_mb"])}  # fmt: skip
         if self.plan.head:
             row["head_fitted"] = True  # the base came without a masked-LM head
-        told = ("steps", "epochs", "documents", "tokens", "bytes", "seconds", "device", "precision")
+        told = ("steps", "epochs", "documents", "tokens", "bytes", "seconds", "device", "precision", "processes")
         row |= {name: summary[name] for name in told if name in summary}
-        row |= {"processes": number for number in [summary.get("processes", 1)] if number > 1}
         for name, step in (("mlm_loss_before", before), ("mlm_loss_after", after)):
             row[name] = float(self.table(step, "losses.csv")["loss"].mean())
         return row | {"checkpoint_key": model.key}
