@@ -75,7 +75,7 @@ def fine_tune(
     model: 'mini', a Hugging Face folder or a hub name. task: a helpers.data.Task. seed: of the head's weights, of the
     order of examples and of dropout; on a CPU the same seed and thread count give the same bits. keep_model:
     return the trained classifier too. log: gets one line an epoch. Model and tokens are read once a process.
-    Raises UserError for a task that cannot be learnt (see `check_task`) or a model that cannot be read.
+    Raises UserError for a task that cannot be learnt (see `check_task`), a model that cannot be read and seed < 0.
     Paper: section 4.1, Tables 3, 5, 6 and 14.
 
     >>> from helpers import load_task

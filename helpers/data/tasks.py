@@ -62,7 +62,7 @@ class Task:
     def draw(self, labels: int, seed: int) -> "Task":
         """The task with `labels` of its training rows (0: all), each label by its share, another draw each seed.
 
-        Raises UserError where there are fewer rows wanted than labels.
+        Raises UserError where there are fewer rows wanted than labels, and for seed < 0.
 
         >>> from helpers import load_task
         >>> load_task("toy_cs", data_dir="toy").draw(12, seed=1)

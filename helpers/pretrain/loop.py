@@ -61,7 +61,7 @@ def adapt(
     A folder in which this training ended is returned as it is. A checkpoint keeps its precision and compiled path; a
     damaged one is passed over for the one before.
     Returns Adapted; raises UserError for a model that is no masked LM or too short for the recipe's max_length, for
-    a corpus without a token, and for a folder that holds another training.
+    a corpus without a token, for seed < 0, and for a folder that holds another training.
     Paper: section 3.1 (DAPT), 4.1 (TAPT), Table 13.
 
     >>> from dataclasses import replace

@@ -172,7 +172,7 @@ class Vampire:
 
         texts: any iterable of strings, read once. config: MENDED, FAITHFUL or your own; `changes` replace
         single fields (epochs=15). seed: fixes weights, order and noise. log: called with a line an epoch.
-        Raises UserError when no word can be learned or the loss stops being finite.
+        Raises UserError when no word can be learned or the loss stops being finite, for a change of no field, seed < 0.
         Paper: section 5.2, Appendix; `QUIRKS` for what the public code does otherwise.
         """
         whole(seed, "seed", 0)
