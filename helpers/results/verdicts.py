@@ -128,12 +128,13 @@ def detectable_in_all(effects: Sequence[Comparison], alpha: float, power: float 
         return np.nan
 
     def missing(effect: float) -> float:
-        each = [
-            1 - nctdtr(one.degrees, effect / one.standard_error, stdtrit(one.degrees, 1 - alpha / 2))
+        missed = [
+            nctdtr(one.degrees, effect / one.standard_error, stdtrit(one.degrees, 1 - alpha / 2))
             for one in effects
             if one.standard_error > 0
         ]
-        return float(np.prod(each)) - power
+        # far out, where the chance to miss is below the smallest number, SciPy's answer is now and then nan
+        return float(np.prod(1 - np.nan_to_num(missed, nan=0.0))) - power
 
     upper = max(alone)
     while missing(upper) < 0:
