@@ -42,7 +42,7 @@ def verdicts(first: Path | str, second: Path | str) -> pd.DataFrame:
     """
     keys, sides = ["claim", "measure", "recipe"], []
     for run in (first, second):
-        frame = _tables(Path(run)).get("claims", pd.DataFrame(columns=[*keys, "scope", "verdict"]))
+        frame = _table(run, "claims", [*keys, "scope", "verdict"])
         side = frame.loc[frame["scope"] == "all", [*keys, "verdict"]]
         sides.append(side.assign(**side[keys].astype(object).fillna("").astype(str)))
     found = sides[0].merge(sides[1], on=keys, suffixes=("_1", "_2"))
@@ -72,7 +72,8 @@ def together(first: Path | str, second: Path | str) -> pd.DataFrame:
     both = sides[0][cell].drop_duplicates().merge(sides[1][cell].drop_duplicates())
     if both.empty:
         raise UserError(f"{first}, {second}: no task and method, scored by one recipe at one preset, is in both")
-    return claims(pd.concat(sides, ignore_index=True).merge(both), _tables(Path(first)).get("overlap"))
+    overlap = _table(first, "overlap", ["a", "b", "definition", "mean"])
+    return claims(pd.concat(sides, ignore_index=True).merge(both), overlap if len(overlap) else None)
 
 
 def _tables(run: Path) -> dict[str, pd.DataFrame]:
@@ -80,6 +81,16 @@ def _tables(run: Path) -> dict[str, pd.DataFrame]:
     if not found:
         raise UserError(f"{run}: there are no tables/*.csv in it; run the notebooks first")
     return found
+
+
+def _table(run: Path | str, name: str, columns: list[str]) -> pd.DataFrame:
+    """A table of a run that must have these columns; empty where the run has no such table."""
+    frame = _tables(Path(run)).get(name, pd.DataFrame(columns=columns))
+    if missing := [column for column in columns if column not in frame]:
+        raise UserError(
+            f"{run}/tables/{name}.csv: there is no column {', '.join(missing)}; run the notebook that writes it again"
+        )
+    return frame
 
 
 def _rows(name: str, one: pd.DataFrame, other: pd.DataFrame) -> list[tuple]:

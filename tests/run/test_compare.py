@@ -77,6 +77,12 @@ def test_verdicts_say_what_changed_how(tmp_path):
     assert "of 5 verdicts over all tasks 1 are the same, 3 undecided in one run, 1 differ" in said
 
 
+def test_a_table_of_claims_without_its_columns_is_one_line(tmp_path):
+    run = _write(tmp_path / "a", "claims", [{"claim": "w", "effect": 1.0}])
+    with pytest.raises(UserError, match="tables/claims.csv: there is no column measure, recipe, scope, verdict"):
+        compare.verdicts(run, run)
+
+
 def test_the_seeds_of_two_runs_are_judged_together_as_if_one_run_had_them(tmp_path):
     accuracies = {("ag", "base"): 0.6, ("ag", "dapt"): 0.7, ("imdb", "base"): 0.6, ("imdb", "dapt"): 0.65}
     for (task, method), accuracy in accuracies.items():
