@@ -18,7 +18,7 @@ from statistics import median
 import pandas as pd
 import torch
 
-from benchmarks.common import Part, main, row
+from benchmarks.common import REPEATS, Part, main, row
 from benchmarks.profile import where_time_goes
 from benchmarks.trainer import PEERS, tokens_per_second
 from helpers import compute
@@ -32,7 +32,6 @@ SHAPES = {  # layers, width, heads
     "distilroberta": (6, 768, 12),
     "roberta-base": (12, 768, 12),
 }
-REPEATS = 3
 WARM = 4  # updates not counted: a process first takes its memory from the system
 
 

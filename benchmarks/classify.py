@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 
-from benchmarks.common import main, row, side_by_side, timed
+from benchmarks.common import REPEATS, main, row, side_by_side
 from helpers.classify import PAPER, Recipe, fine_tune, scores
 from helpers.compute import keep_memory
 from helpers.data import load_task
@@ -110,6 +110,7 @@ def parts(size: str):
 def grid(size: str, tasks: dict[str, int], data_dir: str):
     """Seconds of each task's grid and of all, then the mean test scores of both sides."""
     small = size == "small"
+    repeats = 1 if small else REPEATS
     rows, evaluated, epochs, seeds = (48, 24, 1, 2) if small else (400, 200, 2, 2)
     with executor() as pool:
         total, all_scores = [0.0, 0.0], {}
@@ -119,12 +120,12 @@ def grid(size: str, tasks: dict[str, int], data_dir: str):
             found = all_scores[task] = {}
             ours = partial(_run, found, "ours", lambda jobs=jobs: list(pool.map(our_score, jobs)))
             peer = partial(_run, found, "peer", lambda jobs=jobs: [trainer_score(job) for job in jobs])
-            seconds = side_by_side(ours, peer, repeats=1 if small else 2)
+            seconds = side_by_side(ours, peer, repeats)
             total = [a + b for a, b in zip(total, seconds, strict=True)]
             shape = f"{len(jobs)} runs, {rows} rows, {epochs} epochs, {length} tokens"
             yield row(f"{task}: {shape}", "s", *seconds, PEER)
-            alone = timed(lambda jobs=jobs: [our_score(job) for job in jobs])
-            yield row(f"{task}: a process a core", "s", seconds[0], alone, "one process, a thread a core")
+            divided, alone = side_by_side(ours, lambda jobs=jobs: [our_score(job) for job in jobs], repeats)
+            yield row(f"{task}: a process a core", "s", divided, alone, "one process, a thread a core")
         yield row("whole grid", "s", *total, PEER)
         for task, found in all_scores.items():
             yield _means(task, found)
@@ -133,16 +134,17 @@ def grid(size: str, tasks: dict[str, int], data_dir: str):
 def few_labels(size: str, task: str, data_dir: str):
     """Draws of few labels with many test rows, where starting, reading and scoring weigh most.
 
-    Both sides start new processes, import and do all draws once: 20 draws are repeats enough.
+    Both sides start new processes and import, every time.
     """
     labels, test, epochs, draws = (12, 80, 1, 4) if size == "small" else (100, 1000, 3, 20)
     recipe = replace(RECIPE, epochs=epochs, max_length=128)
     jobs = [Job(task, str(MINI), recipe, seed, data_dir, 0, 100, test, labels) for seed in range(draws)]
     found = {}
-    ours = timed(partial(_run, found, "ours", partial(_divided, jobs)))
-    peer = timed(partial(_run, found, "peer", partial(_in_turn, jobs)))
+    ours = partial(_run, found, "ours", partial(_divided, jobs))
+    peer = partial(_run, found, "peer", partial(_in_turn, jobs))
+    seconds = side_by_side(ours, peer, 1 if size == "small" else REPEATS, warm=False)
     shape = f"{draws} draws of {labels} rows, {epochs} epochs, {test:,} test"
-    yield row(f"{task}: {shape}", "s", ours, peer, PEER)
+    yield row(f"{task}: {shape}", "s", *seconds, PEER)
     yield _means(task, found)
 
 

@@ -13,10 +13,15 @@ import typer
 from helpers import files
 from helpers.compute import keep_memory
 
+REPEATS = 3  # of what is timed, at full size
 
-def side_by_side(ours: Callable[[], object], peer: Callable[[], object], repeats: int = 3) -> tuple[float, float]:
-    """Median seconds of both after one warm-up each; they run in turn, so that a busy machine slows both."""
-    ours(), peer()
+
+def side_by_side(
+    ours: Callable[[], object], peer: Callable[[], object], repeats: int = REPEATS, warm: bool = True
+) -> tuple[float, float]:
+    """Median seconds of both, run in turn, so that a busy machine slows both. warm: after a run each not counted."""
+    if warm:
+        ours(), peer()
     seconds = [(timed(ours), timed(peer)) for _ in range(repeats)]
     return median(pair[0] for pair in seconds), median(pair[1] for pair in seconds)
 

@@ -52,11 +52,9 @@ def parts(size: str) -> Iterator[Part]:
 def cases(documents: int, draws: int) -> Iterator[dict]:
     texts = corpora(documents)
     for draw_count in (0, draws):
-        repeats = 1 if draw_count else 3
         seconds = side_by_side(
             lambda draw_count=draw_count: overlap_matrix(texts, "script", bootstrap=draw_count),
             lambda draw_count=draw_count: pair_by_pair(texts, draw_count),
-            repeats,
         )
         case = f"overlap of 5 x {documents:,} documents, {draw_count} draws"
         yield row(case, "s", *seconds, "CountVectorizer a pair")

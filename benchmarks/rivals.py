@@ -57,10 +57,7 @@ def _beside(case: str, library: str, ours: Callable, theirs: Callable, given: tu
         yield row(case, "s", timed(lambda: ours(*given)), None, f"{library}: not installed")
         return
     found = {}
-    repeats = 3 if library == "bm25s" else 1  # the others take minutes or are ten times apart
-    seconds = side_by_side(
-        lambda: found.update(ours=ours(*given)), lambda: found.update(theirs=theirs(*given)), repeats
-    )
+    seconds = side_by_side(lambda: found.update(ours=ours(*given)), lambda: found.update(theirs=theirs(*given)))
     yield row(case, "s", *seconds, library)
     shared = np.mean([np.isin(mine, other).mean() for mine, other in zip(found["ours"], found["theirs"], strict=True)])
     yield row(f"{case}: found by both", "share", 1.0, float(shared), library, more_is_better=True)

@@ -13,7 +13,7 @@ from statistics import median
 
 import numpy as np
 
-from benchmarks.common import main, row, side_by_side, timed
+from benchmarks.common import REPEATS, main, row, side_by_side, timed
 from benchmarks.rivals import rivals, sentences
 from helpers.compute import Meter
 from helpers.select.nearest import neighbours, unit_vectors
@@ -59,8 +59,8 @@ def search(pool_rows: int, query_rows: int, k: int):
         return index.search(unit_vectors(queries), k)[::-1]
 
     ours()  # warm
-    for peer_name, peer, repeats in (("scikit-learn brute force", scikit, 1), ("faiss flat", flat, 3)):
-        runs = [(_metered(ours, turn), _metered(peer, turn)) for turn in range(repeats)]
+    for peer_name, peer in (("scikit-learn brute force", scikit), ("faiss flat", flat)):
+        runs = [(_metered(ours, turn), _metered(peer, turn)) for turn in range(REPEATS)]
         seconds = [median(run[side][0].seconds for run in runs) for side in (0, 1)]
         grown = [max(1, runs[0][side][0].grown_mb) for side in (0, 1)]
         shared = np.mean([np.isin(*pair).mean() for pair in zip(runs[0][1][1], runs[0][0][1], strict=True)])

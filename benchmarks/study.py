@@ -19,7 +19,7 @@ from pathlib import Path
 
 import nbformat
 
-from benchmarks.common import main, row, timed
+from benchmarks.common import REPEATS, main, row, timed
 from benchmarks.minutes import minutes
 from helpers.run import run_notebooks
 from helpers.run.notebooks import find
@@ -57,7 +57,7 @@ def papermill_loop(folder: Path, output: Path) -> float:
 
 
 def parts(size: str):
-    repeats = 1 if size == "small" else 3
+    repeats = 1 if size == "small" else REPEATS
     yield "runner", partial(runner, repeats)
     yield "imports", partial(imports, repeats)
     if size == "full":
@@ -95,13 +95,17 @@ def imports(repeats: int):
 
 def smoke():
     """Seconds of the command at preset smoke, three times on one store that is empty at first."""
-    with tempfile.TemporaryDirectory() as scratch:
-        for case, folder, goal in (
-            ("first run", "one", None), ("second run, nothing changed", "one", 5.0), ("from the store", "two", None)
-        ):  # fmt: skip
-            options = ("--preset", "smoke", "--output-dir", f"{scratch}/{folder}")
-            seconds = timed(partial(_python, "-m", "helpers.run.cli", "run", *options, DSP_CACHE=f"{scratch}/cache"))
-            yield row(f"preset smoke, {case}", "s", seconds, goal, "goal" if goal else "the command alone")
+    cases = (("first run", "one", None), ("second run, nothing changed", "one", 5.0), ("from the store", "two", None))
+    turns = []
+    for _ in range(REPEATS):
+        with tempfile.TemporaryDirectory() as scratch:
+            command = partial(
+                _python, "-m", "helpers.run.cli", "run", "--preset", "smoke", DSP_CACHE=f"{scratch}/cache"
+            )
+            turns.append([timed(partial(command, "--output-dir", f"{scratch}/{folder}")) for _, folder, _ in cases])
+    for (case, _, goal), seconds in zip(cases, zip(*turns, strict=True), strict=True):
+        peer = "goal" if goal else "the command alone"
+        yield row(f"preset smoke, {case}", "s", statistics.median(seconds), goal, peer)
 
 
 def _python(*arguments: str, **environment: str) -> None:
