@@ -113,11 +113,14 @@ def _changes(table: pd.DataFrame) -> str | None:
     rows = rows.assign(change=rows["mean"] - rows["base"], recipe=rows.get("recipe", "paper")).dropna(subset=["change"])
     if not len(rows):
         return None
-    parts = []
-    for (method, recipe), change in rows.groupby(["method", "recipe"], sort=False)["change"]:
-        spread = f" ({change.min():+z.1f} to {change.max():+z.1f})" if len(change) > 1 else ""
-        parts.append(f"{method_title(method, recipe)} {change.mean():+z.1f}{spread}")
-    over = counted(rows["task"].nunique(), "task")
+    parts, tasks = [], rows["task"].nunique()
+    for (method, recipe), found in rows.groupby(["method", "recipe"], sort=False):
+        change, own = found["change"], found["task"].nunique()
+        spread = f"{change.min():+z.1f} to {change.max():+z.1f}" if len(change) > 1 else ""
+        fewer = f"{own} of them" if own < tasks else ""
+        beside = f" ({', '.join(filter(None, (spread, fewer)))})" if spread or fewer else ""
+        parts.append(f"{method_title(method, recipe)} {change.mean():+z.1f}{beside}")
+    over = counted(tasks, "task")
     if "labels" in rows and rows["labels"].nunique() > 1:
         over += f" and {rows['labels'].nunique()} numbers of labels"
     return f"Mean change of F1 from the base over {over}: {', '.join(parts)}."

@@ -115,8 +115,10 @@ def _adapted(method: str) -> bool:
 class WithChance(Cells):
     """Other cells whose comparisons hold the chance of the adaptations too.
 
-    spread: the standard deviation, in points, that it gives the score of one adaptation; each side of a comparison that
-    is adapted has it, as if no two methods shared an adaptation. degrees: of freedom, with which it is known.
+    spread: the standard deviation, in points, that it gives the score of one adaptation on a task; each side of a
+    comparison that is adapted has it. An adaptation that several tasks share on one side moves them together (DAPT on
+    general text serves all), one that stands on both sides is not taken to cancel. degrees: of freedom, with which the
+    spread is known.
     """
 
     def __init__(self, cells: Cells, spread: float, degrees: int):
@@ -125,8 +127,13 @@ class WithChance(Cells):
 
     def compare(self, task: str, better: str, worse: str, claim: Claim | None = None) -> Comparison:
         found = self.plain.compare(task, better, worse, claim)
-        sides = sum(map(_adapted, (better, worse)))
-        return with_shared(found, sides * self.spread**2, self.degrees)
+        sources = {(side, self._corpus(task, side)): self.spread for side in (better, worse) if _adapted(side)}
+        return with_shared(found, sources, self.degrees)
+
+    def _corpus(self, task: str, method: str) -> str:
+        """What the method read for this task: where it is the same for two tasks, so is the adaptation."""
+        corpus = self.plain.cells[task, method]["adaptation_corpus"].iloc[0]
+        return corpus if isinstance(corpus, str) else task
 
 
 class LogLosses(Cells):

@@ -26,11 +26,10 @@ def adaptation_chance(records: pd.DataFrame, *, draws: int = 1000, seed: int = 0
     records: as `load_records` gives them. draws, seed: of the bootstrap over test examples. low, high, p: as in
     `claims`, the chance of draws and of test rows; an interval without zero is the adaptation's own chance. spread, of
     'all' alone: the standard deviation, in points, that this chance gives the score of one adaptation on one task,
-    estimated from the effects' squares beyond their standard errors (0 where those explain them; halved, for two
-    adaptations differ; nan where ADAPTATION_SEEDS are several, which every interval holds already); spread_at_most: its
-    upper bound at 95 %, above which effects so small would be too rare. A mean effect over t tasks has spread / sqrt(t)
-    of it, a difference of two adaptations sqrt(2) times that. Not in the paper. Returns COLUMNS, empty where no task
-    has both.
+    from the effects' squares beside their standard errors, see `spread_of` (nan where ADAPTATION_SEEDS are several,
+    which every interval holds already); spread_at_most: its upper bound at 95 %. A mean effect over t tasks has spread
+    / sqrt(t) of it, a difference of two adaptations sqrt(2) times that. Not in the paper. Returns COLUMNS, empty where
+    no task has both.
 
     >>> from helpers import load_records
     >>> adaptation_chance(load_records(tmp / "no run yet")).empty
@@ -43,10 +42,8 @@ def adaptation_chance(records: pd.DataFrame, *, draws: int = 1000, seed: int = 0
         found = [cells.compare(task, *CHANCE.methods) for task in tasks]
         if not found:
             continue
-        beyond = np.mean([one.effect**2 - one.standard_error**2 for one in found])
-        once = np.isfinite(beyond) and adaptations_of_a_text(group) <= 1
-        spread = (float(np.sqrt(max(0.0, beyond) / 2)), at_most(found)) if once else (np.nan, np.nan)
         unknown = (np.nan, np.nan)
+        spread = spread_of(found) if adaptations_of_a_text(group) <= 1 else unknown
         named = [(task, cells.domains[task], one, unknown) for task, one in zip(tasks, found, strict=True)]
         rows += [
             (task, domain, recipe, cells.comparison(*CHANCE.methods), one.effect, one.low, one.high, one.p, one.n, *s)
@@ -55,23 +52,24 @@ def adaptation_chance(records: pd.DataFrame, *, draws: int = 1000, seed: int = 0
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def at_most(found: Sequence[Comparison]) -> float:
-    """The spread so large that effects as small as these, or smaller, have a chance of 5 %; nan without errors.
+def spread_of(found: Sequence[Comparison]) -> tuple[float, float]:
+    """The spread of one adaptation and its upper bound at 95 %, from differences of two; nan without errors.
 
-    An effect of two adaptations has variance 2 spread^2 + standard error^2; over it the squares sum to a chi-square.
+    An effect of two adaptations has variance 2 spread^2 + standard error^2; over it the n squares sum to a chi-square.
+    The estimate is the spread at which that sum is n, so that a task counts by what it can tell (0 where chance of
+    draws and test rows explains all); the bound is where a sum so small has a chance of 5 %.
     """
     squares, errors = (np.array([getattr(one, name) ** 2 for one in found]) for name in ("effect", "standard_error"))
     if not (errors > 0).all():
-        return np.nan
+        return np.nan, np.nan
 
-    rare = stats.chi2.ppf(0.05, len(found))
+    def at(expected: float) -> float:
+        def beyond(variance: float) -> float:
+            return float(np.sum(squares / (2 * variance + errors))) - expected
 
-    def beyond(variance: float) -> float:
-        return float(np.sum(squares / (2 * variance + errors))) - rare
+        return float(np.sqrt(optimize.brentq(beyond, 0.0, squares.sum() / expected))) if beyond(0.0) > 0 else 0.0
 
-    if beyond(0.0) <= 0:
-        return 0.0
-    return float(np.sqrt(optimize.brentq(beyond, 0.0, float(squares.sum()) / rare)))
+    return at(len(found)), at(stats.chi2.ppf(0.05, len(found)))
 
 
 def claims_with_chance(

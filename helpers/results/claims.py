@@ -5,7 +5,8 @@ interval counts the chance of the seeds and of the test examples (`stats.paired_
 once, as in the paper, the chance of the adaptation itself is in no interval; ADAPTATION_SEEDS puts it there.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -53,7 +54,8 @@ def claims(
     tasks every claim by one measure of one recipe, base model and preset; the domains of one claim; the tasks of one
     claim; the claims on loss; the order of the overlaps.
     detectable_effect: smallest true effect that the rule applied finds in 80 % of such studies. paper_effect: the
-    same statistic of the paper's printed means, for a domain over the paper's tasks in it. control_effect: gain of
+    same statistic of the paper's printed means, a task of the paper beside itself, another beside the paper's tasks of
+    its domain, taken as printed, without their own chance; nan where the paper has none. control_effect: gain of
     adapting to shuffled words, beside the real gain. A claim whose methods have no record stays 'undecided' in one
     row that says what is missing. Raises UserError where two methods were scored on different test rows.
 
@@ -118,10 +120,10 @@ def _rows(claim: Claim, cells, printed: Printed | None) -> list[Row]:
     """Rows of one claim, not yet judged: each task, each domain, all."""
     pairs = _pairs(claim, cells)
     blank = {"claim": claim.name, "paper_section": claim.section, "measure": cells.measure, "unit": cells.unit}
-    theirs = _paper_effects(claim, printed)
+    theirs = _paper_effects(claim, printed, cells.domains)
+    nothing = {**blank, "scope": "all", "comparison": "", "found": UNKNOWN, "paper_effect": theirs(cells.domains)}
     if not pairs:
-        why = "No task has records of every method that this claim compares."
-        return [Row(**blank, scope="all", comparison="", found=UNKNOWN, paper_effect=theirs("all"), excluded=why)]
+        return [Row(**nothing, excluded="No task has records of every method that this claim compares.")]
     excluded = {}
     if claim.name == "transfer_hurts":
         excluded = {task: reason for task in pairs if (reason := cells.excluded(task))}
@@ -138,25 +140,28 @@ def _rows(claim: Claim, cells, printed: Printed | None) -> list[Row]:
         rows.append(Row(
             **blank, scope=scope, comparison=cells.comparison(better, worse), found=found,
             task=name if scope == "task" else "", domain=cells.domains[name] if scope == "task" else name,
-            paper_effect=theirs(scope, name),
+            paper_effect=theirs(tasks),
             control_effect=_control(claim, cells, tasks), excluded=excluded.get(name, ""),
             note=cells.mishaps(tasks, methods) + (_left_out(noisy) if scope == "all" else ""),
         ))  # fmt: skip
     if not kept:
         why = "No task's partner is a task of its own domain. " + " ".join(excluded.values())
-        rows.append(Row(**blank, scope="all", comparison="", found=UNKNOWN, paper_effect=theirs("all"), excluded=why))
+        rows.append(Row(**nothing, excluded=why))
     return rows
 
 
 def _noisy(claim: Claim, cells, pairs: Mapping[str, list]) -> list[str]:
-    """The tasks on which F1 could not have shown an effect of NOISY points, where others could."""
+    """The tasks on which F1 could not have shown an effect of NOISY points, where others could.
+
+    Nor one whose sides always answered alike, as collapsed ones do: no chance was seen there, so none is known.
+    """
     if not isinstance(cells, Cells) or cells.measure != "f1":
         return []
     found = {task: [cells.compare(task, *pair, claim) for pair in each] for task, each in pairs.items()}
     noisy = [
         task
         for task, each in found.items()
-        if max(detectable_effect(one.standard_error, one.degrees) for one in each) > NOISY
+        if (reach := max(detectable_effect(one.standard_error, one.degrees) for one in each)) > NOISY or reach == 0
     ]
     return noisy if len(noisy) < len(pairs) else []
 
@@ -184,27 +189,35 @@ def _domains(cells) -> list[str]:
     return [name for name in DOMAINS if name in found] + [name for name in found if name not in DOMAINS]
 
 
-def _hardest(claim: Claim, cells, pairs: Mapping[str, list]) -> tuple[Comparison, tuple[str, str]]:
+def _hardest(
+    claim: Claim, cells, pairs: Mapping[str, list], weights: Sequence[float] | None = None
+) -> tuple[Comparison, tuple[str, str]]:
     """The mean effect over tasks against the rival hardest to beat, and that pair: best is better than every rival."""
     first = next(iter(pairs.values()))
     shared = [pair for pair in first if all(pair in found for found in pairs.values())]
     if not shared:
         # Selections of different sizes: each task with its own pair, named by the first.
-        return mean_effect([cells.compare(task, *found[0], claim) for task, found in pairs.items()]), first[0]
-    effects = [mean_effect([cells.compare(task, *pair, claim) for task in pairs]) for pair in shared]
+        return mean_effect([cells.compare(task, *found[0], claim) for task, found in pairs.items()], weights), first[0]
+    effects = [mean_effect([cells.compare(task, *pair, claim) for task in pairs], weights) for pair in shared]
     return in_all(effects), shared[least_sure(effects)]
 
 
-def _paper_effects(claim: Claim, printed: Printed | None) -> Callable[..., float]:
-    """The paper's own effect by scope and name: the statistic that the study's row holds, from the printed means."""
+def _paper_effects(
+    claim: Claim, printed: Printed | None, domains: Mapping[str, str]
+) -> Callable[[Iterable[str]], float]:
+    """The paper's own effect over tasks: the statistic that the study's row holds, from the printed means."""
     pairs = _pairs(claim, printed) if printed else {}
+    once = _once(pairs)
 
-    def effect(scope: str, name: str = "") -> float:
-        tasks = [name] if scope == "task" else _once(pairs)
-        if scope == "domain":
-            tasks = [task for task in tasks if printed and printed.domains[task] == name]
-        tasks = [task for task in tasks if task in pairs]
-        return _hardest(claim, printed, {task: pairs[task] for task in tasks})[0].effect if tasks else np.nan
+    def effect(tasks: Iterable[str]) -> float:
+        beside = [[task] if task in pairs else [name for name in once if printed.domains[name] == domains[task]]
+                  for task in tasks] if printed else []  # fmt: skip
+        beside = [names for names in beside if names]
+        weights = Counter()
+        for names in beside:
+            weights.update({name: 1 / len(beside) / len(names) for name in names})
+        found = {name: pairs[name] for name in weights}
+        return _hardest(claim, printed, found, list(weights.values()))[0].effect if found else np.nan
 
     return effect
 

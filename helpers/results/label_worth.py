@@ -13,13 +13,15 @@ def label_worth(curve: pd.DataFrame, *, draws: int = 1000, seed: int = 0, confid
     """Labels that the base would need to score as each method does, less those the method had.
 
     curve: task, method, labels, seed, score (percent), as `helpers.study.views.label_curve` gives it; the base at two
-    budgets at least. draws, seed: of the bootstrap over the seeds of the curve.
+    budgets at least. draws, seed: of the bootstrap over the seeds of the curve, a seed redrawn for the base and the
+    method alike; the chance of the test rows is in no interval.
 
     Returns a row a task, adapted method and budget but the base's last: labels, score and base_score (means, percent),
     worth with its 95 % interval (further labels; negative where the base with fewer does as well) and n (seeds). The
-    base's curve is made rising (isotonic regression) and read between its budgets in the logarithm of labels; a score
-    beyond its last budget is worth at least what lies up to there, inf; one below its first, at most that, -inf. Raises
-    UserError where the base is missing.
+    base's curve is made rising (isotonic regression) and read between its budgets in the logarithm of labels, as far
+    above the curve as the method is above the base with the same labels, so that the base itself is worth 0; beyond its
+    last budget that is at least what lies up to there, inf; below its first, at most that, -inf. Raises UserError where
+    the base is missing.
 
     >>> rows = [("t", "base", 10, 0, 40.0), ("t", "base", 100, 0, 60.0), ("t", "dapt", 10, 0, 50.0)]
     >>> curve = pd.DataFrame(rows, columns=["task", "method", "labels", "seed", "score"])
@@ -35,14 +37,15 @@ def label_worth(curve: pd.DataFrame, *, draws: int = 1000, seed: int = 0, confid
         for (method, labels), cell in part[part["method"] != "base"].groupby(["method", "labels"], sort=False):
             if labels not in base or labels == budgets[-1]:
                 continue
-            scores = cell.set_index("seed")["score"]
+            scores = cell.set_index("seed")["score"].sort_index()
             worth = _read_across(budgets, [base[one].mean() for one in budgets], scores.mean(), labels)
             low = high = np.nan
             if len(scores) > 1:
                 redrawn = []
                 for _ in range(draws):
-                    line = [_redrawn(random, base[one]) for one in budgets]
-                    redrawn.append(_read_across(budgets, line, _redrawn(random, scores), labels))
+                    places = random.random(len(scores))
+                    line = [_redrawn(base[one], places) for one in budgets]
+                    redrawn.append(_read_across(budgets, line, _redrawn(scores, places), labels))
                 # no interpolation between quantiles, for some of them may be infinite
                 ends = [(1 - confidence) / 2, (1 + confidence) / 2]
                 low, high = np.quantile(redrawn, ends, method="inverted_cdf")
@@ -51,16 +54,22 @@ def label_worth(curve: pd.DataFrame, *, draws: int = 1000, seed: int = 0, confid
 
 
 def _by_budget(rows: pd.DataFrame) -> dict[int, pd.Series]:
-    return {labels: cell.set_index("seed")["score"] for labels, cell in rows.groupby("labels")}
+    return {labels: cell.set_index("seed")["score"].sort_index() for labels, cell in rows.groupby("labels")}
 
 
-def _redrawn(random, scores: pd.Series) -> float:
-    return float(scores.to_numpy()[random.integers(len(scores), size=len(scores))].mean())
+def _redrawn(scores: pd.Series, places: np.ndarray) -> float:
+    """Mean of the scores at places between 0 and 1 of their order: the same seeds where there are as many."""
+    return float(scores.to_numpy()[(places * len(scores)).astype(int)].mean())
 
 
 def _read_across(budgets: np.ndarray, line, score: float, labels: int) -> float:
-    """Labels at which a rising line through the budgets reaches the score, less `labels`."""
+    """Labels at which a rising line through the budgets is as far up as the score is above it, less `labels`."""
     rising = isotonic_regression(line)
+    here = np.searchsorted(budgets, labels)
+    gain = score - line[here]
+    if not gain:  # where the line is level the same score lies at several places
+        return 0.0
+    score = rising[here] + gain
     if score > rising[-1]:
         return np.inf
     if score < rising[0]:

@@ -114,15 +114,15 @@ def losses_at_home(table: pd.DataFrame | None) -> str:
 
 
 def _gain(tables: dict) -> str:
-    """Mean difference to the base by method, over the tasks of the paper's recipe."""
+    """Mean difference to the base by method, over the tasks that have all of them, of the paper's recipe."""
     scores = _scores(tables)
-    if "base" not in scores:
-        return ""
     models = [method for method in ("dapt", "tapt", "dapt_tapt") if method in scores]
-    gains = {method: (scores[method] - scores["base"]).dropna() for method in models}
-    said = [f"{method_title(method)} {gain.mean():+z.1f}" for method, gain in gains.items() if len(gain)]
-    tasks = max((len(gain) for gain in gains.values()), default=0)
-    return f"Mean change of F1 from the base over {counted(tasks, 'task')}: {', '.join(said)}." if said else ""
+    if "base" not in scores or not models:
+        return ""
+    gains = scores[models].sub(scores["base"], axis=0).dropna()
+    said = [f"{method_title(method)} {gain:+z.1f}" for method, gain in gains.mean().items()]
+    over = counted(len(gains), "task")
+    return f"Mean change of F1 from the base over {over}: {', '.join(said)}." if len(gains) else ""
 
 
 def _tfidf(tables: dict) -> str:

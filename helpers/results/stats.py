@@ -4,7 +4,8 @@ Two things vary between repeats of a fine-tuning study: the seed, and which exam
 set. `paired_combined` counts both.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -29,8 +30,8 @@ class Interval:
 class Comparison:
     """A paired difference: effect with its interval, two-sided p, n pairs, standard error, degrees of freedom.
 
-    own, shared_degrees: of a comparison made by `with_shared`, the variance and degrees of its own, and those of the
-    variance that it shares with others.
+    own, sources, shared_degrees: of a comparison made by `with_shared`, the variance and degrees of its own, the
+    standard deviation that each shared source adds by name, and the degrees with which those are known.
     """
 
     effect: float
@@ -41,6 +42,7 @@ class Comparison:
     standard_error: float
     degrees: float
     own: tuple[float, float] | None = None
+    sources: Mapping = field(default_factory=dict)
     shared_degrees: float = np.nan
 
 
@@ -151,7 +153,8 @@ def _with_adaptations(by_seed, adaptations, variances, degrees, confidence: floa
     if 1 < len(groups) < n:
         within = sum(((group - group.mean()) ** 2).sum() for group in groups) / (n - len(groups))
         between = np.var([group.mean() for group in groups], ddof=1)
-        own = max(0.0, between - within * np.mean([1 / len(group) for group in groups])) / len(groups)
+        own = max(0.0, between - within * np.mean([1 / len(group) for group in groups]))
+        own *= sum((len(group) / n) ** 2 for group in groups)  # the mean of seeds weights an adaptation by its seeds
         # the spread over all seeds holds the adaptations' too; within one adaptation it is the seeds' own
         variances = [within / n if own else variances[0], variances[1], own]
         degrees = [*degrees, len(groups) - 1]
@@ -171,15 +174,16 @@ def t_comparison(effect: float, error: float, degrees: float, n: int, confidence
     return Comparison(float(effect), effect - reach, effect + reach, p, n, float(error), float(degrees))
 
 
-def with_shared(found: Comparison, variance: float, degrees: float) -> Comparison:
-    """A comparison with a further part of variance, one estimate of which, of so many degrees, serves several.
+def with_shared(found: Comparison, sources: Mapping[Hashable, float], degrees: float) -> Comparison:
+    """A comparison with further sources of chance, which others may have too. degrees: with which they are known.
 
-    A mean of such comparisons has that estimate's degrees once, not once for each of them; see `verdicts.mean_effect`.
+    sources: name -> the standard deviation it adds. In a mean of such comparisons what one source adds to several is
+    added up before it is squared, and the degrees count once; see `verdicts.mean_effect`.
     """
     own = found.standard_error**2, found.degrees
-    both = [own[0], variance]
+    both = [own[0], sum(sd**2 for sd in sources.values())]
     whole = t_comparison(found.effect, float(np.sqrt(sum(both))), satterthwaite(both, [own[1], degrees]), found.n)
-    return replace(whole, own=own, shared_degrees=degrees)
+    return replace(whole, own=own, sources=dict(sources), shared_degrees=degrees)
 
 
 def satterthwaite(variances, degrees) -> float:

@@ -5,6 +5,7 @@ and ends below the paper's effect. 'undecided': neither zero nor the paper's eff
 has no effect to compare with. Sure means p < alpha after Holm's correction over the row's family.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 
@@ -86,7 +87,7 @@ def table(rows: Sequence[Row]) -> pd.DataFrame:
 def mean_effect(effects: Sequence[Comparison], weights: Sequence[float] | None = None) -> Comparison:
     """Weighted sum (default: the mean) of independent effects, by Student's t with Satterthwaite's degrees.
 
-    A part of their variances that comes from one estimate (`stats.with_shared`) counts with its degrees once.
+    What a source of chance that several share adds to each (`stats.with_shared`) is added up before it is squared.
     """
     weights = np.full(len(effects), 1 / len(effects)) if weights is None else np.asarray(weights)
     effect = float(sum(w * one.effect for w, one in zip(weights, effects, strict=True)))
@@ -97,9 +98,14 @@ def mean_effect(effects: Sequence[Comparison], weights: Sequence[float] | None =
         return Comparison(effect, np.nan, np.nan, np.nan, n, np.nan, np.nan)
     degrees = satterthwaite(variances, [each for _, each in own])
     mean = t_comparison(effect, float(np.sqrt(sum(variances))), degrees, n)
-    shared = [(w**2 * (one.standard_error**2 - one.own[0]), one.shared_degrees)
-              for w, one in zip(weights, effects, strict=True) if one.own]  # fmt: skip
-    return with_shared(mean, sum(variance for variance, _ in shared), shared[0][1]) if shared else mean
+    shared = [(w, one) for w, one in zip(weights, effects, strict=True) if one.own]
+    if not shared:
+        return mean
+    sources: Counter = Counter()
+    for w, one in shared:
+        for name, sd in one.sources.items():
+            sources[name] += w * sd
+    return with_shared(mean, sources, shared[0][1].shared_degrees)
 
 
 def least_sure(effects: Sequence[Comparison]) -> int:
@@ -148,7 +154,7 @@ def _t_value(found: Comparison) -> float:
 
 def _verdict(row: Row, alpha: float) -> str:
     found = row.found
-    if row.excluded or not np.isfinite(found.p):
+    if row.excluded or not np.isfinite(found.p) or not found.standard_error > 0:
         return "undecided"
     if row.p_holm < alpha:
         return "reproduced" if found.effect > 0 else "reversed"
@@ -167,6 +173,8 @@ def _sentence(row: Row, family: int) -> str:
         if found.n > 1:
             lack = "its interval cannot be told, as where all test rows are of one group"
         return f"The effect is {_signed(found.effect)} {unit}, but {lack}."
+    if not found.standard_error > 0:
+        return f"Both sides of {row.comparison} answered alike, whatever the seed: nothing can be told from that."
     effect = f"{row.comparison} is {_signed(found.effect)} {unit} [{_signed(found.low)}, {_signed(found.high)}]"
     among = f"p = {row.p_holm:.2g} among {family} claims" if family > 1 else f"p = {row.p_holm:.2g}"
     seen = f"an effect of {row.detectable_effect:.2f} would have been seen"

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from helpers.results import adaptation_chance, caption, claims, claims_with_chance, paired_combined
-from helpers.results.chance import CLAIM_COLUMNS, COLUMNS, at_most
+from helpers.results.chance import CLAIM_COLUMNS, COLUMNS, spread_of
 from helpers.results.stats import t_comparison, with_shared
 from helpers.results.verdicts import mean_effect
 
@@ -45,8 +45,38 @@ def test_the_bound_on_the_spread_is_above_it_nineteen_times_of_twenty():
     chance = np.random.default_rng(0)
     spread, error = 0.6, 0.4
     effects = chance.normal(0, np.sqrt(2 * spread**2 + error**2), (1000, 4))
-    bounds = [at_most([t_comparison(one, error, 1e6, 40) for one in row]) for row in effects]
+    bounds = [spread_of([t_comparison(one, error, 1e6, 40) for one in row])[1] for row in effects]
     assert np.mean(np.array(bounds) >= spread) == pytest.approx(0.95, abs=0.015)
+
+
+def test_a_task_that_can_tell_little_says_little_of_the_spread():
+    """A noisy task beside three sharp ones: the estimate stays near the truth."""
+    chance = np.random.default_rng(0)
+    spread, errors = 0.5, np.array([0.3, 0.3, 0.3, 2.0])
+    effects = chance.normal(0, np.sqrt(2 * spread**2 + errors**2), (500, 4))
+    found = [spread_of([t_comparison(*pair, 1e6, 40) for pair in zip(row, errors, strict=True)])[0] for row in effects]
+    assert np.mean(np.array(found) == 0) < 0.1
+    assert np.sqrt(np.mean(np.square(found))) == pytest.approx(spread, rel=0.15)
+    # alike errors: the mean of squares less the error's, halved for two adaptations
+    alike = [t_comparison(effect, 0.5, 1e6, 40) for effect in (1.0, -2.0)]
+    assert spread_of(alike)[0] == pytest.approx(np.sqrt((2.5 - 0.25) / 2))
+
+
+def test_one_adaptation_that_serves_every_task_moves_their_mean_with_it(study):
+    """DAPT on general text is one model for all tasks, DAPT one a domain: spread^2 / 4 and the whole spread^2."""
+    methods = {"dapt": 0.7, "generic_dapt": 0.5}
+    records = study({(task, name): value for task in TASKS for name, value in methods.items()}, seeds=20, rows=2000)
+    records["adaptation_corpus"] = np.where(records["method"] == "dapt", records["domain"], "generic")
+    records["recipe"] = "frozen"
+    chance = twice(study, (0, 0, 0, 0)).reset_index()
+    chance.loc[chance["task"] == "all", "spread"] = 3.0
+    wide = claims_with_chance(records, chance, draws=200).set_index("claim").loc["dapt_beats_general_text"]
+    plain = claims(records, draws=200).query("scope == 'all'").set_index("claim").loc["dapt_beats_general_text"]
+    assert plain["effect"] == pytest.approx(wide["effect"])
+    error = plain["detectable_effect"] / 2.9  # about 2.8 standard errors
+    expected = np.sqrt(error**2 + 9 / 4 + 9)
+    reach = (wide["high_with_chance"] - wide["low_with_chance"]) / 2
+    assert reach == pytest.approx(stats.t.ppf(0.975, 4) * expected, rel=0.05)
 
 
 def test_one_task_is_the_paired_difference(study):
@@ -157,12 +187,17 @@ def test_dapt_made_again_is_no_second_adaptation_of_the_text(study):
 def test_one_estimate_of_the_spread_counts_once_however_many_tasks_share_it():
     """Four tasks whose adaptations vary far more than all else: the mean has the estimate's degrees, not four times."""
     own = t_comparison(1.0, 0.1, 40, 40)
-    mean = mean_effect([with_shared(own, 4.0, 4)] * 4)
+    each = [with_shared(own, {task: 2.0}, 4) for task in range(4)]
+    mean = mean_effect(each)
     assert mean.standard_error == pytest.approx(np.sqrt((0.01 + 4.0) / 4))
     assert mean.degrees == pytest.approx(4, abs=0.1)
     assert mean_effect([own] * 4).degrees == pytest.approx(160)
     # and a mean of such means
-    assert mean_effect([mean_effect([with_shared(own, 4.0, 4)] * 2)] * 2).degrees == pytest.approx(4, abs=0.1)
+    twice = mean_effect([mean_effect(each[:2]), mean_effect(each[2:])])
+    assert twice.degrees == pytest.approx(4, abs=0.1)
+    assert twice.standard_error == pytest.approx(mean.standard_error)
+    # one source for all of them moves the mean as it moves each
+    assert mean_effect([with_shared(own, {"same": 2.0}, 4)] * 4).standard_error == pytest.approx(np.sqrt(0.0025 + 4))
 
 
 def test_several_adaptations_leave_no_spread_to_estimate(study):

@@ -33,7 +33,8 @@ def test_a_clear_gain_is_reproduced_everywhere(study):
     found = rows_of(table, "dapt_beats_base", "all").iloc[0]
     assert found["verdict"] == "reproduced" and found["low"] > 0 and found["n"] == 5
     assert found["effect"] == pytest.approx(25, abs=5) and abs(found["control_effect"]) < 5
-    assert found["paper_effect"] == pytest.approx(84.0 - 81.25)
+    # chemprot is too noisy here to be in the mean; Table 3 on the other three
+    assert found["paper_effect"] == pytest.approx((12.4 + 0.0 + 0.4) / 3)
     assert set(rows_of(table, "dapt_beats_base", "domain")["domain"]) == {"biomed", "cs", "news", "reviews"}
     assert (rows_of(table, "not_dapt_below_dapt", "task")["verdict"] == "reproduced").all()
     assert (rows_of(table, "dapt_beats_shuffled_words", "all")["verdict"] == "reproduced").all()
@@ -42,16 +43,15 @@ def test_a_clear_gain_is_reproduced_everywhere(study):
 def test_a_clear_loss_is_reversed(study):
     table = claims(study(cells(base=0.75, tapt=0.5), seeds=5))
     found = rows_of(table, "tapt_beats_base", "all").iloc[0]
-    assert (
-        found["verdict"] == "reversed" and found["high"] < 0 and found["paper_effect"] == pytest.approx(1.99, abs=0.01)
-    )
+    assert found["verdict"] == "reversed" and found["high"] < 0
+    assert found["paper_effect"] == pytest.approx((0.7 + 4.4 + 0.6 + 0.5) / 4), "Table 5 on these tasks"
 
 
 def test_no_difference_is_undecided_and_tells_its_power(study):
     found = rows_of(claims(study(cells(base=0.6, tapt=0.6))), "tapt_beats_base", "all").iloc[0]
     assert found["verdict"] == "undecided" and found["low"] < 0 < found["high"]
-    assert found["detectable_effect"] > 1.99
-    assert "neither zero nor the paper's +1.99 can be ruled out" in found["why"]
+    assert found["detectable_effect"] > 1.55
+    assert "neither zero nor the paper's +1.55 can be ruled out" in found["why"]
     assert f"only an effect of {found['detectable_effect']:.2f} would have been seen" in found["why"]
 
 
@@ -189,8 +189,8 @@ def test_best_means_better_than_every_rival(study):
     table = claims(study(cells(base=0.5, dapt=0.8, tapt=0.6, dapt_tapt=0.8), seeds=5))
     found = rows_of(table, "dapt_tapt_best", "all").iloc[0]
     assert found["comparison"] == "dapt_tapt - dapt" and found["verdict"] == "undecided"
-    # Table 5: DAPT+TAPT beats DAPT by 0.2 0.2 0.2 0.5 1.8 0.7 2.2 0.2, TAPT by 1.51 on average.
-    assert found["paper_effect"] == pytest.approx(6.0 / 8)
+    # Table 5 on these four: DAPT+TAPT beats DAPT by 0.2 0.2 0.7 0.2, TAPT by more
+    assert found["paper_effect"] == pytest.approx(1.3 / 4)
 
 
 def test_transfer_is_judged_on_partners_of_the_same_domain_only(study, record, tmp_path):
@@ -210,8 +210,8 @@ def test_transfer_is_judged_on_partners_of_the_same_domain_only(study, record, t
     assert set(rows_of(table, "transfer_hurts", "domain")["domain"]) == {"cs", "reviews"}
     judged = tasks.loc[["citation_intent", "imdb"], "effect"].mean()
     assert rows_of(table, "transfer_hurts", "all")["effect"].item() == pytest.approx(judged)
-    # Only the four pairs legible in the paper: 0.6, 2.2, 3.3 and 0.2 points.
-    assert rows_of(table, "transfer_hurts", "all")["paper_effect"].item() == pytest.approx(6.3 / 4)
+    # of the four pairs legible in the paper one is of these two tasks
+    assert rows_of(table, "transfer_hurts", "all")["paper_effect"].item() == pytest.approx(67.4 - 64.1)
 
 
 def test_transfer_without_any_same_domain_partner_says_so(study, record, tmp_path):
@@ -287,14 +287,49 @@ def test_degenerate_seeds_and_recipes_are_shown(study, record, tmp_path):
     assert "One class only in: ag base seed 1." in why["news"] and "One class only" not in why["cs"]
     assert "never learnt" not in why["news"] + why["cs"]
     strong = table[(table["recipe"] == "strong") & (table["claim"] == "dapt_beats_base")]
-    assert strong["paper_effect"].tolist() == pytest.approx([2.75, (1.6 + 0.0) / 2, 0.0]), "all, news, ag"
+    assert strong["paper_effect"].tolist() == pytest.approx([0.0, 0.0, 0.0]), "all, news, ag: of ag alone"
 
 
 def test_a_narrow_null_of_the_frozen_read_out_is_smaller_than_the_papers_effect(study):
     records = study(cells(base=0.6, tapt=0.6), seeds=30, rows=2000, recipe="frozen")
     found = rows_of(claims(records, draws=200), "tapt_beats_base", "all").iloc[0]
-    assert found["paper_effect"] == pytest.approx(1.99, abs=0.01)
-    assert found["low"] < 0 < found["high"] < 1.99 and found["verdict"] == "smaller"
+    assert found["paper_effect"] == pytest.approx(1.55)
+    assert found["low"] < 0 < found["high"] < 1.55 and found["verdict"] == "smaller"
+
+
+def test_the_yardstick_is_the_papers_effect_on_the_same_tasks_or_in_their_domain(study):
+    """A biomed task of one's own stands beside chemprot (0.0) and RCT-500 (0.9), not beside ACL-ARC's 4.8."""
+    accuracy = {("own", "vampire_50_tapt"): 0.6, ("own", "vampire_500_tapt"): 0.6}
+    table = claims(study(accuracy, seeds=5, domain="biomed"), draws=200)
+    found = rows_of(table, "more_neighbours_help", "all").iloc[0]
+    assert found["paper_effect"] == pytest.approx((0.0 + 0.9) / 2)
+    assert rows_of(table, "more_neighbours_help", "domain")["paper_effect"].item() == found["paper_effect"]
+
+
+def test_a_domain_that_the_paper_has_not_leaves_no_yardstick(study):
+    accuracy = {("own", "base"): 0.6, ("own", "dapt"): 0.6}
+    found = rows_of(claims(study(accuracy, seeds=30, rows=2000, domain="law"), draws=200), "dapt_beats_base", "all")
+    assert found["paper_effect"].isna().all() and found["verdict"].item() == "undecided"
+    assert "the paper has no effect to compare with" in found["why"].item()
+
+
+def test_sides_that_always_answer_alike_tell_nothing(study):
+    """Collapsed fine-tunings: no difference and no chance seen is no narrow null, alone or in a mean."""
+    records = study(cells(base=0.6, tapt=0.6), seeds=5)
+    one = records["test_predictions"].iloc[0]
+    collapsed = records["task"] != "ag"
+    records["test_predictions"] = [
+        np.zeros_like(one) if flat else found
+        for flat, found in zip(collapsed, records["test_predictions"], strict=True)
+    ]
+    table = claims(records, draws=200)
+    tasks = rows_of(table, "tapt_beats_base", "task").set_index("task")
+    assert (tasks.loc[["chemprot", "imdb"], "verdict"] == "undecided").all()
+    assert "answered alike" in tasks.loc["imdb", "why"]
+    whole = rows_of(table, "tapt_beats_base", "all").iloc[0]
+    assert whole["effect"] == pytest.approx(tasks.loc["ag", "effect"]) and "imdb" in whole["why"]
+    alone = rows_of(claims(records[collapsed], draws=200), "tapt_beats_base", "all").iloc[0]
+    assert alone["verdict"] == "undecided"
 
 
 def test_other_test_rows_are_refused(study, record, tmp_path):

@@ -31,13 +31,20 @@ def test_scores_off_the_bases_curve_are_worth_no_number():
 
 def test_a_line_that_falls_is_made_rising():
     found = label_worth(curve(base={10: [40], 100: [38], 1000: [60]}, dapt={10: [50]}))
-    # by hand: 40 and 38 pool to 39 and 39, and 50 lies 11 of the 21 points from there to 60
-    assert found["worth"].item() == pytest.approx(100 * 10 ** (11 / 21) - 10)
+    # by hand: 40 and 38 pool to 39 and 39; ten above the base is 49, 10 of the 21 points from there to 60
+    assert found["worth"].item() == pytest.approx(100 * 10 ** (10 / 21) - 10)
 
 
-def test_a_method_level_with_a_base_that_dips_is_worth_about_nothing():
+def test_a_method_beside_a_base_that_dips_is_read_from_the_base_with_the_same_labels():
     found = label_worth(curve(base={32: [60], 100: [58], 320: [70]}, tapt={100: [59.5]}))
-    assert 0 < found["worth"].item() < 10
+    # by hand: 60 and 58 pool to 59; 1.5 above the base is 60.5, 1.5 of the 11 points from there to 70
+    assert found["worth"].item() == pytest.approx(100 * 3.2 ** (1.5 / 11) - 100)
+
+
+def test_a_method_level_with_the_base_is_worth_nothing_where_more_labels_are_worse():
+    levels = {100: [70, 71], 500: [80, 82], 515: [77, 77]}
+    found = label_worth(curve(base=levels, tapt={100: [70, 71], 500: [80, 82]}))
+    assert found[["worth", "low", "high"]].round(6).to_numpy().tolist() == [[0, 0, 0], [0, 0, 0]]
 
 
 def test_the_interval_holds_the_truth_for_most_curves():

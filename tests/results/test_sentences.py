@@ -113,6 +113,16 @@ def test_changes_from_the_base_are_taken_at_equal_labels():
     )
 
 
+def test_means_over_fewer_tasks_are_not_set_beside_means_over_all():
+    """As where text is selected for a task that the study fine-tunes by some methods only."""
+    rows = [("t", "base", 40.0), ("t", "dapt", 41.0), ("t", "tapt", 42.0), ("u", "base", 60.0), ("u", "dapt", 70.0)]
+    table = pd.DataFrame(rows, columns=["task", "method", "mean"])
+    assert caption(table) == (
+        "Mean change of F1 from the base over 2 tasks: DAPT +5.5 (+1.0 to +10.0), TAPT +2.0 (1 of them)."
+    )
+    assert sentences.summary({"dapt": table}) == ["Mean change of F1 from the base over 1 task: DAPT +1.0, TAPT +2.0."]
+
+
 def test_two_tapts_are_set_beside_each_other():
     rows = [("t", "tapt", 50.0), ("t", "transfer_tapt", 48.0), ("u", "tapt", 60.0), ("u", "transfer_tapt", 61.0)]
     assert caption(pd.DataFrame(rows, columns=["task", "method", "mean"])) == (

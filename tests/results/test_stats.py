@@ -141,3 +141,12 @@ def test_detectable_effect_against_a_published_value_and_simulation():
     assert np.mean(stats.ttest_1samp(samples, 0, axis=1).pvalue < 0.05) == pytest.approx(0.8, abs=0.012)
     assert detectable_effect(1, 2, alpha=0.05 / 8) > detectable_effect(1, 2) > detectable_effect(1, 200)
     assert np.isnan(detectable_effect(np.nan, 2)) and np.isnan(detectable_effect(1, 0))
+
+
+def test_an_adaptation_with_more_seeds_weighs_more_in_the_mean_and_in_its_error():
+    """Adaptations of 6, 2, 2 and 2 seeds, 3 points apart, seeds alike: the mean's variance is s^2 (36 + 3 x 4) / 144."""
+    from helpers.results.stats import _with_adaptations
+
+    own = np.repeat([0.0, 3.0, 6.0, 9.0], [6, 2, 2, 2])
+    found = _with_adaptations(own, np.repeat([0, 1, 2, 3], [6, 2, 2, 2]), [1.0, 0.0], [11, 100], 0.95)
+    assert found.standard_error == pytest.approx(np.sqrt(15 * 48 / 144)), "15 is the variance of 0, 3, 6 and 9"
