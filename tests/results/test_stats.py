@@ -144,7 +144,7 @@ def test_detectable_effect_against_a_published_value_and_simulation():
 
 
 def test_an_adaptation_with_more_seeds_weighs_more_in_the_mean_and_in_its_error():
-    """Adaptations of 6, 2, 2 and 2 seeds, 3 points apart, seeds alike: the mean's variance is s^2 (36 + 3 x 4) / 144."""
+    """Adaptations of 6, 2, 2 and 2 seeds, seeds alike: the variance of the mean is s^2 (36 + 3 x 4) / 144."""
     from helpers.results.stats import _with_adaptations
 
     own = np.repeat([0.0, 3.0, 6.0, 9.0], [6, 2, 2, 2])
