@@ -115,10 +115,10 @@ def _contents(run: Path) -> tuple[dict[str, pd.DataFrame], dict[str, Path], dict
             raise UserError(f"{path}: not a PNG picture; run the notebook that draws it again, with --force")
     for path in sorted(run.glob("records/**/*.json")):
         _read_object(path, "record; remove it and run its notebook again")
-    return tables, figures, _config(run / "config.json")
+    return tables, figures, read_config(run / "config.json")
 
 
-def _config(path: Path) -> dict:
+def read_config(path: Path) -> dict:
     """Settings of a run as plain data, fields this version does not know left out; none without the file."""
     if not path.exists():
         return {}

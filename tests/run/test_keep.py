@@ -64,6 +64,41 @@ def _temporary(path):
     return str(path).replace(tempfile.gettempdir(), "$TMPDIR")
 
 
+def test_paths_that_parameters_gave_become_their_names(run, tmp_path):
+    given = {"base_model": "/models/tiny", "data_dir": "/d/", "task_file": "/d/own/notes.csv",
+             "domain_file": "/mine/law.jsonl, /mine/sea.txt"}  # fmt: skip
+    (run / "config.json").write_text(json.dumps({"preset": "demo", **given}))
+    (run / "run.toml").write_text('TASK_FILE = "/d/own/notes.csv"\nDATA_DIR = "/d/"\n')
+    # in a picture's data are slashes and letters that are no path
+    (run / "report.html").write_text(
+        '<img src="data:image/png;base64,A//d/4="> /d/tasks /d/own/notes.csv file:///d/x /dd'
+    )
+    (run / "notebooks" / "03_tapt.ipynb").write_text(
+        json.dumps({"out": "/mine/law.jsonl, /mine/sea.txt by /models/tiny"})
+    )
+    kept = keep_run(run, tmp_path / "kept")
+    config = json.loads((kept / "config.json").read_text())
+    assert {name: config[name] for name in given} == {
+        "base_model": "$BASE_MODEL", "data_dir": "$DATA_DIR/", "task_file": "$TASK_FILE",
+        "domain_file": "$DOMAIN_FILE_1, $DOMAIN_FILE_2",
+    }  # fmt: skip
+    assert (kept / "run.toml").read_text() == 'TASK_FILE = "$TASK_FILE"\nDATA_DIR = "$DATA_DIR/"\n'
+    assert (kept / "report.html").read_text() == (
+        '<img src="data:image/png;base64,A//d/4="> $DATA_DIR/tasks $TASK_FILE file://$DATA_DIR/x /dd'
+    )
+    said = json.loads((kept / "notebooks" / "03_tapt.ipynb").read_text())["out"]
+    assert said == "$DOMAIN_FILE_1, $DOMAIN_FILE_2 by $BASE_MODEL"
+    readme = (kept / "README.md").read_text()
+    assert "Base model $BASE_MODEL," in readme and "/models" not in readme and "/mine" not in readme
+
+
+def test_names_of_the_hub_and_places_of_the_machine_keep_theirs(run, tmp_path):
+    given = {"preset": "demo", "base_model": "roberta-base", "data_dir": str(paths.project_root())}
+    (run / "config.json").write_text(json.dumps(given))
+    config = json.loads((keep_run(run, tmp_path / "kept") / "config.json").read_text())
+    assert config["base_model"] == "roberta-base" and config["data_dir"] == "$PROJECT"
+
+
 def test_what_an_earlier_run_left_is_replaced_and_the_readme_kept(run, tmp_path):
     kept = tmp_path / "kept"
     (kept / "tables").mkdir(parents=True)
