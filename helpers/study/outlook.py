@@ -10,7 +10,18 @@ import pandas as pd
 from helpers import compute
 from helpers.data.sources import SPLITS
 from helpers.errors import UserError
-from helpers.methods import CHANCE, CURVE, TABLE_3, TABLE_5, TABLE_6, TABLE_8, read_out_methods, together
+from helpers.methods import (
+    CHANCE,
+    CURVE,
+    STRONG,
+    TABLE_3,
+    TABLE_5,
+    TABLE_6,
+    TABLE_7,
+    TABLE_8,
+    read_out_methods,
+    together,
+)
 from helpers.paths import A_MODEL
 from helpers.study.steps import Step, missing
 from helpers.study.study import Study
@@ -26,7 +37,7 @@ OTHER = 3.0  # seconds of a step that trains nothing and reads no model
 def outlook(study: Study) -> pd.DataFrame:
     """What the six notebooks would compute and what of it is there: one row a kind; computes nothing.
 
-    Left out are the stronger recipe, Curated-TAPT and held-out losses, a small part where they are not asked for.
+    Left out are losses on held-out text that no fine-tuning asks for, a small part.
 
     Returns kind (index), planned, in_store, to_make (numbers of artifacts), and for those to make minutes of all of
     this machine's cores and megabytes in the store, reckoned from operations and a matrix product timed now: right to
@@ -69,6 +80,10 @@ def _planned(study: Study) -> list[Step]:
     selecting = selection_methods(study)
     steps = study.planned(together(TABLE_3, TABLE_5, TABLE_6))
     steps += study.planned([*TABLE_8.methods, *selecting], config.selection_tasks)
+    if curated := [name for name in study.tasks if study.task(name).unlabeled]:
+        steps += study.planned(TABLE_7.methods, curated)
+    if config.strong_seeds:
+        steps += study.planned(STRONG.methods, recipe="strong")
     steps += [plan.overlap(), *map(plan.audit, plan.tasks)]
     models = read_out_methods(together(TABLE_3, TABLE_5, TABLE_6, CHANCE))
     read = [(models, study.tasks, config.read_out_labels, config.read_outs)]

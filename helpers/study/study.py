@@ -98,9 +98,9 @@ class Study:
         """The table in a step's artifact."""
         return read_table(self.folder(step) / name)
 
-    def planned(self, methods: Sequence[str], tasks: Sequence[str] | None = None) -> list[Step]:
+    def planned(self, methods: Sequence[str], tasks: Sequence[str] | None = None, recipe: str = "paper") -> list[Step]:
         """The steps that fine-tuning the methods asks for: records, and what is measured of their checkpoints."""
-        cells, measured = self._cells(methods, tasks, "paper")
+        cells, measured = self._cells(methods, tasks, recipe)
         return [*cells.values(), *measured]
 
     # Texts ---------------------------------------------------------------------------------------------
