@@ -133,11 +133,11 @@ def _summary(outcomes: Sequence[Outcome], run: Path, out) -> None:
         written = str(len(outcome.files)) if outcome.files else ""
         table.add_row(outcome.name, outcome.status, spent, written, escape(outcome.message))
     Console(file=out).print(table)
-    made = adapted_models(run)
+    made, report = adapted_models(run), run / "report.html"
+    where = " in the report" if report.exists() else ""
     for row in made.head(1).itertuples():
-        others = f", and {len(made) - 1} more in the report" if len(made) > 1 else ""
+        others = f", and {len(made) - 1} more{where}" if len(made) > 1 else ""
         out.write(f"{row.model} on {row.adapted_to} is a model of its own: {row.folder}{others}\n")
-    report = run / "report.html"
     out.write(f"results in {short(report if report.exists() else run)}\n")
 
 

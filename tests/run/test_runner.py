@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import psutil
 import pytest
 from typer.testing import CliRunner
@@ -367,6 +368,20 @@ def test_a_disk_without_room_is_refused_before_a_kernel_starts(go, monkeypatch, 
     with pytest.raises(UserError, match="the run wants about .* MB there and 0 are free; .*dsp store prune") as caught:
         go()
     assert "\n" not in str(caught.value) and not (tmp_path / "run").exists()
+
+
+def test_the_report_is_named_where_there_is_one(tmp_path, monkeypatch):
+    rows = [("DAPT", "cs", 0, "~/one"), ("TAPT", "sciie", 0, "~/two"), ("TAPT", "bbc", 0, "~/three")]
+    made = pd.DataFrame(rows, columns=["model", "adapted_to", "adaptation", "folder"])
+    monkeypatch.setattr(runner, "adapted_models", lambda run: made)
+
+    def said():
+        runner._summary([], tmp_path, out := io.StringIO())
+        return [line for line in out.getvalue().splitlines() if "DAPT" in line]
+
+    assert said() == ["DAPT on cs is a model of its own: ~/one, and 2 more"]
+    (tmp_path / "report.html").write_text("<html>")
+    assert said() == ["DAPT on cs is a model of its own: ~/one, and 2 more in the report"]
 
 
 def test_strip_leaves_only_what_an_author_wrote(go, folder, tmp_path):
