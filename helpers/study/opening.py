@@ -28,13 +28,16 @@ def foreign_rates(config: Config) -> str:
     """A line where learning rates that a preset has for its own base model are left to another base, else ''."""
     preset = make_config(config.preset)
     rates = ("learning_rate", "dapt_learning_rate", "tapt_learning_rate")
-    left = [name for name in rates if 0 < getattr(config, name) == getattr(preset, name)]
+    left = [name for name in rates if getattr(config, name) == getattr(preset, name)]
     if config.base_model == preset.base_model or not left:
         return ""
-    given = ", ".join(f"{name.upper()}={getattr(config, name):g}" for name in left)
+    given = [f"{name.upper()}={getattr(config, name):g}" for name in left]
+    given = ", ".join(f"{one} (the paper's)" if one == "TAPT_LEARNING_RATE=0" else one for one in given)
+    were, other = ("was", "another rate") if len(left) == 1 else ("were", "other rates")
+    elsewhere = "" if config.preset == "paper" else " (preset paper has those for roberta-base)"
     return (
-        f"BASE_MODEL={config.base_model}: {given} of preset {config.preset} were chosen for {preset.base_model}; "
-        "another base may want other rates (preset paper has those for roberta-base)"
+        f"BASE_MODEL={config.base_model}: {given} of preset {config.preset} {were} chosen for {preset.base_model}; "
+        f"another base may want {other}{elsewhere}"
     )
 
 

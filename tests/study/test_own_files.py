@@ -86,6 +86,21 @@ def test_learning_rates_of_another_base_are_said(capsys, open_study):
     assert "another base may want other rates" in capsys.readouterr().out
 
 
+def test_learning_rates_of_the_paper_are_said_for_what_they_are():
+    given = {"BASE_MODEL": "allenai/cs_roberta_base", "LEARNING_RATE": 1e-4}
+    assert foreign_rates(make_config("paper", given)) == (
+        "BASE_MODEL=allenai/cs_roberta_base: DAPT_LEARNING_RATE=0.0005, TAPT_LEARNING_RATE=0 (the paper's) of preset "
+        "paper were chosen for roberta-base; another base may want other rates"
+    )
+    one = foreign_rates(make_config("paper", given | {"TAPT_LEARNING_RATE": 1e-4}))
+    assert one.endswith(": DAPT_LEARNING_RATE=0.0005 of preset paper was chosen for roberta-base; "
+                        "another base may want another rate")  # fmt: skip
+    all_given = given | {"TAPT_LEARNING_RATE": 1e-4, "DAPT_LEARNING_RATE": 1e-4}
+    assert foreign_rates(make_config("paper", all_given)) == ""
+    demo = foreign_rates(make_config("demo", {"BASE_MODEL": "roberta-base"}))
+    assert demo.endswith("other rates (preset paper has those for roberta-base)")
+
+
 def test_segmenters_count_towards_the_key_of_what_counts_words_they_cut(open_study, tmp_path, monkeypatch):
     def keys(text, at_hand):
         monkeypatch.setattr(plan, "segmenters", lambda: at_hand)
