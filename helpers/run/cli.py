@@ -221,6 +221,9 @@ def compare(
         print_table(told.columns, told.round(2).itertuples(index=False))
         return
     frame, verdicts = compare.compare(*folders), compare.verdicts(*folders)
+    if frame.empty and verdicts.empty:
+        print(f"{first}, {second}: the runs share no table with a row in common; there is nothing to compare")
+        return
     known = frame["beyond noise"].notna()
     shown = frame.assign(**{
         "beyond noise": frame["beyond noise"].astype(object).map({True: "yes", False: "no"}).fillna(""),

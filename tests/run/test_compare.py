@@ -41,6 +41,18 @@ def test_two_runs_are_compared_by_the_keys_of_their_tables(tmp_path):
         compare.compare(first, second)
 
 
+def test_runs_that_share_nothing_are_one_line(tmp_path):
+    first = _write(tmp_path / "a", "dapt", [{"task": "t", "method": "base", "mean": 50.0}])
+    others = {"b": ("tapt", "t"), "c": ("dapt", "u")}  # another table; the table of another task
+    for run, (table, task) in others.items():
+        second = _write(tmp_path / run, table, [{"task": task, "method": "base", "mean": 50.0}])
+        said = invoke(cli.app, ["compare", str(first), str(second)])
+        assert said.exit_code == 0
+        assert said.output == (
+            f"{first}, {second}: the runs share no table with a row in common; there is nothing to compare\n"
+        )
+
+
 def test_a_run_differs_from_itself_in_nothing():
     run = project_root() / "outputs" / "reference"
     found = compare.compare(run, run)
