@@ -83,7 +83,9 @@ def sizes(config: Config, documents: int, sequences: int = 0) -> tuple[tuple[int
     share = min(documents, planned) / planned  # documents a sequence
     if half * batch * share < LEAST_DOCUMENTS:
         enough = 2 * math.ceil(LEAST_DOCUMENTS / share / batch) * batch
-        way = f"give it {enough} sequences or more" if enough <= planned else "make the planned run itself"
+        way = "make the planned run itself"
+        if enough <= planned:
+            way = f"give it {enough} sequences or more, or plan fewer DAPT_STEPS"
         raise UserError(f"trial: to repeat the {documents} documents as often as planned, {2 * half * batch} sequences "
                         f"would read too few of them; {way}")  # fmt: skip
     small, whole = ((part, batch, round(part * batch * share)) for part in (half, 2 * half))

@@ -73,8 +73,12 @@ def test_a_plan_that_reads_each_document_less_than_once_is_tried_so():
 
 def test_too_few_documents_to_repeat_are_refused_with_the_way_out():
     config = make_config("demo", {"dapt_steps": 4000})  # 128,000 sequences of 400 documents: 320 passes
-    with pytest.raises(UserError, match=r"the 400 documents .* give it 6400 sequences or more"):
+    with pytest.raises(
+        UserError, match=r"the 400 documents .* give it 6400 sequences or more, or plan fewer DAPT_STEPS$"
+    ):
         sizes(config, 400, sequences=1000)
+    # of 500 updates, 16,000 sequences, the 400 documents are a fortieth: half of 1000 sequences reads 12
+    assert sizes(make_config("demo", {"dapt_steps": 500}), 400, sequences=1000)[0][2] == 12
     assert sizes(config, 400, sequences=6400)[0][2] == 10
     with pytest.raises(UserError, match="make the planned run itself"):
         sizes(config, 15)
