@@ -21,6 +21,8 @@ PAPER_TASKS = ("chemprot", "rct", "citation_intent", "sciie", "hyperpartisan_new
 
 # Parameters that say where on this machine things lie and by what it computes: in no key and in no record.
 HERE = ("output_dir", "data_dir", "task_file", "domain_file", "workers", "cluster", "adaptation_processes")
+# Parameters that say what a run is about and by which chance: the rest says how much is computed, and at what rates.
+ABOUT = ("preset", "tasks", "domains", "selection_tasks", "selectors", "text_column", "label_column", "first_seed")
 # More than any machine can do in a lifetime, and still a number that every library below takes.
 MOST = 10**9
 Name = Annotated[str, Field(min_length=1, max_length=100)]

@@ -13,7 +13,7 @@ import pandas as pd
 
 from helpers import files
 from helpers.compute import git_commit, versions
-from helpers.config import PRESETS, Config, make_config
+from helpers.config import ABOUT, HERE, PRESETS, Config, make_config
 from helpers.data import TASKS
 from helpers.errors import UserError
 from helpers.results import caption, sentences
@@ -220,8 +220,9 @@ def _command(config: dict, name: str) -> str:
 def _scale(config: dict) -> str:
     if not config:
         return ""
-    small = config["preset"] != "paper"
-    warning = " These are results at this scale, not the paper's own." if small else ""
+    paper = make_config("paper").model_dump(mode="json")
+    changed = any(value != paper[name] for name, value in config.items() if name not in (*HERE, *ABOUT))
+    warning = " These are results at this scale, not the paper's own." if changed else ""
     seeds = config["seeds"]
     return f"Base model {config['base_model']}, {seeds} seed{'s' * (seeds != 1)} a cell.{warning}"
 

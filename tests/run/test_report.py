@@ -330,10 +330,21 @@ def test_without_a_config_the_folder_names_the_run(run):
     assert "Preset `demo`" in results_markdown(run) and "preset demo" in write_report(run).read_text()
 
 
-def test_the_papers_preset_carries_no_warning(run):
-    config = json.loads(make_config("paper").model_dump_json())
-    (run / "config.json").write_text(json.dumps(config))
-    assert "at this scale" not in write_report(run).read_text()
+@pytest.mark.parametrize(
+    ("preset", "changes", "warned"),
+    [
+        ("paper", {}, False),
+        ("paper", {"TASKS": "chemprot", "WORKERS": 3, "DATA_DIR": "/data", "FIRST_SEED": 7}, False),
+        ("paper", {"DAPT_STEPS": 8}, True),
+        ("paper", {"BASE_MODEL": "mini"}, True),
+        ("paper", {"SEEDS": 2}, True),
+        ("demo", {}, True),
+    ],
+)
+def test_all_but_the_papers_own_sizes_carry_a_warning(run, preset, changes, warned):
+    (run / "config.json").write_text(make_config(preset, changes).model_dump_json())
+    assert ("at this scale" in write_report(run).read_text()) == warned
+    assert ("at this scale" in results_markdown(run)) == warned
 
 
 def test_matrices_show_the_papers_number_in_brackets_and_claims_the_overall_verdict():
