@@ -43,16 +43,18 @@ def name_points(ax, x, y, names, colours=None, obstacles=()) -> None:
             outside = max(-box[0], 0) + max(box[2] - 1.12, 0) + max(-box[1], 0) + max(box[3] - 1, 0)
             cost = 100 * outside + sum(_common(box, other) for i, other in enumerate(boxes) if i != place)
             if best is None or cost < best[0] - 1e-12:
-                best = (cost, box, up)
+                best = (cost, box, across, up)
             if cost == 0:
                 break
-        _, box, up = best
+        _, box, across, up = best
         boxes.append(box)
         middle = (box[1] + box[3]) / 2
         if abs(up) > 1:
             end = box[0] if box[0] > point[0] else box[2] if box[2] < point[0] else point[0]
             ax.plot([point[0], end], [point[1], middle], color="#aaaaaa", lw=0.6, transform=ax.transAxes, zorder=2)
-        ax.text(box[0], middle, name, transform=ax.transAxes, fontsize=_SIZE, va="center", color=colours[index])
+        # a box is as wide as the name may be, so the name is fixed at the side next to its point
+        side, ha = {1: (box[0], "left"), -1: (box[2], "right"), 0: (point[0], "center")}[across]
+        ax.text(side, middle, name, transform=ax.transAxes, fontsize=_SIZE, ha=ha, va="center", color=colours[index])
 
 
 def _common(first, second) -> float:
