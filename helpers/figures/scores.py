@@ -295,6 +295,9 @@ def _draw_paper(ax, rows: pd.DataFrame) -> None:
     ax.margins(x=0.12)
     score_limits(ax.xaxis)
     ax.locator_params(axis="x", nbins=3, steps=[1, 2, 5, 10])
+    low, high = ax.get_xlim()
+    inside = [tick for tick in ax.get_xticks() if low <= tick <= high]
+    ax.set_xticks(sorted({*inside[:1], *inside[-1:]}))  # more would run together in so narrow a panel
     ax.grid(axis="y", visible=False)
     if rows["paper_mean"].isna().all():
         ax.text(0.5, 0.5, "no numbers", transform=ax.transAxes, ha="center", va="center", color="#999999", fontsize=8)
