@@ -82,7 +82,8 @@ def show(table: pd.DataFrame, digits: int = 1, told: pd.DataFrame | None = None)
     shown = shown.astype(dict.fromkeys(whole, "Int64"))
     shown = shown.rename(columns=lambda name: header(name) if isinstance(name, str) else name)
     counts = table.index.name is None and pd.api.types.is_integer_dtype(table.index)
-    style = shown.style.format(precision=digits, na_rep="", thousands=",", escape="html")
+    fractions = dict.fromkeys(shown.select_dtypes("float"), f"{{:z,.{digits}f}}")  # z: no minus before a zero
+    style = shown.style.format(fractions, precision=digits, na_rep="", thousands=",", escape="html")
     style.set_uuid(hashlib.sha256(shown.to_csv().encode()).hexdigest()[:8])
     texts = [name for name in shown if not pd.api.types.is_numeric_dtype(shown[name])]
     style.set_properties(subset=texts, **{"text-align": "left"})

@@ -142,4 +142,4 @@ def _cell(value) -> str:
     if isinstance(value, bool) or not hasattr(value, "__float__"):
         return str(value)
     whole = float(value).is_integer()
-    return f"{int(value):,}" if whole and not isinstance(value, float) else f"{value:,.2f}"
+    return f"{int(value):,}" if whole and not isinstance(value, float) else f"{value:z,.2f}"

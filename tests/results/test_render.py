@@ -55,6 +55,13 @@ def test_a_shown_table_has_plain_headers_whole_sentences_and_nothing_of_its_maki
     assert page == show(table, 2).to_html()  # no random names in it: an executed notebook is the same again
 
 
+def test_a_shown_number_that_rounds_to_zero_has_no_minus():
+    table = pd.DataFrame({"gain": [-0.04, -0.06, 1234.56, np.nan], "nats": [-0.0, 0.5, np.inf, -np.inf]})
+    cells = re.findall(r"<td [^>]*>([^<]*)<", show(table).to_html())
+    assert cells == ["0.0", "0.0", "-0.1", "0.5", "1,234.6", "inf", "", "-inf"]
+    assert re.findall(r"<td [^>]*>([^<]*)<", show(table.head(1), 2).to_html()) == ["-0.04", "0"]
+
+
 def test_a_shown_table_keeps_an_index_that_names_its_rows():
     named = pd.DataFrame({"loss": [2.5]}, index=pd.Index(["base"], name="model"))
     assert ">base</th>" in show(named).to_html() and ">0</th>" not in show(named.reset_index()).to_html()

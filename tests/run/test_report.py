@@ -242,6 +242,8 @@ def test_numbers_are_grouped_headers_are_words_and_reasons_stand_below():
     found = readable.cells(pd.DataFrame({"fine_tune_seconds": [12345], "x": [1234.5], "why": ["because"]}))
     assert found.columns == [("fine tune seconds", True), ("x", True)]
     assert found.rows == [(["12,345", "1,234.50"], "because")]
+    small = readable.cells(pd.DataFrame({"gain": [-0.004, -0.006, -0.0]}))
+    assert [row for row, _ in small.rows] == [["0.00"], ["-0.01"], ["0.00"]], "no minus before a zero"
 
 
 @pytest.mark.parametrize("place", ["task", "claim", "verdict", "domain", "config", "folder", "file"])
