@@ -332,7 +332,7 @@ def _time(seconds: float) -> str:
     for size, unit in ((365 * 86400, "years"), (86400, "days"), (3600, "hours"), (60, "minutes")):
         if seconds >= 1.5 * size:
             return f"{seconds / size:,.0f} {unit}"
-    return f"{seconds:.0f} seconds"
+    return f"{seconds:.0f} second{'' if round(seconds) == 1 else 's'}"
 
 
 def _sure(records: pd.DataFrame, gains: dict) -> tuple[str, str]:

@@ -122,6 +122,16 @@ def test_each_task_gets_every_answer_its_data_can_give(study):
     assert list(advise(records)["question"]) == ["so", "buys", "words", "cost", "sure"]
 
 
+@pytest.mark.parametrize(
+    "seconds, said", [(1.4, "1 second"), (0.3, "0 seconds"), (1.6, "2 seconds"), (89, "89 seconds")]
+)
+def test_one_second_is_no_seconds(study, seconds, said):
+    cost = {"corpus": "imdb", "steps": 10, "documents": 9, "tokens": 1000.0, "bytes": 5, "seconds": seconds, "seed": 0}
+    records = study({("imdb", method): 0.6 for method in ("base", "tapt")}, adaptation=cost | {"epochs": 2.5})
+    found = advise(records).set_index("question").loc["cost"]
+    assert found["answer"] == f"TAPT {said}" and f"in {said} (" in found["evidence"]
+
+
 def test_every_adaptation_to_own_text_has_an_outcome():
     from helpers.results.advice import _kind
 
