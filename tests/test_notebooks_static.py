@@ -4,11 +4,15 @@ import ast
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
+import pandas as pd
 import pytest
 
+from helpers import methods
 from helpers.config import PRESETS, Config, make_config
+from helpers.results import changed_rows
 from helpers.run.notebooks import declared, strip
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
@@ -31,6 +35,15 @@ def parameters_cell(name):
 
 def code_lines(source):
     return [line for line in source.splitlines() if line.strip() and not line.strip().startswith("#")]
+
+
+def shown_by(name, cell, **known):
+    """The tables that a cell shows when run with these names."""
+    shown = []
+    results = SimpleNamespace(changed_rows=changed_rows, show=lambda table, *_, **__: shown.append(table))
+    (source,) = [one.source for one in code_cells(name) if one.id == cell]
+    exec(source, vars(methods) | {"results": results} | known)
+    return shown
 
 
 def test_there_are_the_six_and_no_others():
@@ -107,3 +120,12 @@ def test_opens_with_what_the_paper_asks_and_how_long_it_takes(name):
     first = read(name).cells[0]
     assert first.cell_type == "markdown" and first.source.startswith("# ")
     assert "paper" in first.source and all(f"| {preset} |" in first.source for preset in PRESETS)
+
+
+@pytest.mark.parametrize("name, cell", [("02_dapt", "02-08"), ("03_tapt", "03-11"), ("04_transfer", "04-10")])
+def test_two_adaptations_to_one_text_are_told_apart_by_their_seed(name, cell):
+    row = dict.fromkeys(("selector", "k", "documents", "steps", "epochs", "tokens", "seconds"), 1)
+    row |= {"method": "dapt", "corpus": "cs", "mlm_loss_before": 3.0, "mlm_loss_after": 2.0}
+    study = SimpleNamespace(adapt=lambda methods: pd.DataFrame([row | {"seed": 0}, row | {"seed": 1}]))
+    (shown,) = shown_by(name, cell, study=study)
+    assert shown["seed"].tolist() == [0, 1] and not shown.duplicated().any()
