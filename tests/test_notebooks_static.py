@@ -129,3 +129,14 @@ def test_two_adaptations_to_one_text_are_told_apart_by_their_seed(name, cell):
     study = SimpleNamespace(adapt=lambda methods: pd.DataFrame([row | {"seed": 0}, row | {"seed": 1}]))
     (shown,) = shown_by(name, cell, study=study)
     assert shown["seed"].tolist() == [0, 1] and not shown.duplicated().any()
+
+
+@pytest.mark.parametrize("after, gained", [([0, 1, 1, 0], ["second", "third"]), ([0, 0, 0, 1], [])])
+def test_the_rows_shown_as_gained_are_those_that_tapt_gets_right_more_often(after, gained):
+    run = {"task": "t", "recipe": "paper", "seed": 0, "labels": ("no", "yes"), "test_gold": [0, 1, 1, 0]}
+    guesses = {"base": [0, 0, 0, 0], "tapt": after}
+    records = pd.DataFrame([run | {"method": name, "test_predictions": guess} for name, guess in guesses.items()])
+    texts = pd.DataFrame({"text": ["first", "second", "third", "fourth"]})
+    study = SimpleNamespace(task=lambda name: SimpleNamespace(test=texts))
+    (table,) = shown_by("03_tapt", "changed", records=records, task="t", shown=("base", "tapt"), study=study)
+    assert table["text"].tolist() == gained and (table["change"] > 0).all()
