@@ -18,6 +18,7 @@ from helpers.figures.style import (
     styled,
     wide_title,
 )
+from helpers.methods import method_title
 
 _ORDER = tuple(dict.fromkeys(paper.table("figure2")["a"]))  # rows and columns as the paper's figure has them
 
@@ -88,7 +89,7 @@ def loss_curves(history: pd.DataFrame, ax=None, preset: str | None = None):
     keys = [name for name in ("method", "corpus", "task") if name in history]
     ax = new_axes(ax, (7, 4))
     runs = list(history.groupby(keys, sort=False)) if keys else [((), history)]
-    names = [" ".join(dict.fromkeys(map(str, key))) for key, _ in runs]
+    names = [" ".join(dict.fromkeys(_run_titles(keys, key))) for key, _ in runs]
     colours = [_run_colour(key, name, names) for (key, _), name in zip(runs, names, strict=True)]
     for (_, runs_of_name), name, colour in zip(runs, names, colours, strict=True):
         label = name or "training"
@@ -200,6 +201,13 @@ def _gain_scatter(ours: pd.DataFrame, theirs: pd.DataFrame, ax):
     name_points(ax, points["x"], points["gain"], [paper.TASK_TITLES.get(t, t) for t in points["task"]], colours)
     ax.set_ylabel("gain of DAPT over the base (F1 points)")
     return ax
+
+
+def _run_titles(columns, key) -> list[str]:
+    """A run's method, corpus and task as tables name them: 'DAPT', 'CS'."""
+    titles = {"method": method_title, "corpus": domain_title}
+    named = [titles.get(column, str)(str(value)) for column, value in zip(columns, key, strict=True)]
+    return [paper.TASK_TITLES.get(name, name) for name in named]
 
 
 def _run_colour(key, name: str, names) -> str:

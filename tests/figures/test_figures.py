@@ -71,7 +71,10 @@ def test_loss_curves_of_several_adaptations_are_a_line_each_under_one_name():
     curve = pd.DataFrame({"step": [1, 2], "loss": [5.0, 4.0], "corpus": "cs", "method": "dapt"})
     ax = figures.loss_curves(pd.concat([curve.assign(seed=0), curve.assign(seed=1, loss=[6.0, 3.0])]))
     assert [line.get_ydata().tolist() for line in ax.lines] == [[5.0, 4.0], [6.0, 3.0]]
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["dapt cs"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["DAPT CS"]
+    tapt = curve.assign(method="tapt", corpus="imdb")
+    ax = figures.loss_curves(pd.concat([curve.assign(corpus="news"), tapt]))
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["DAPT News", "TAPT IMDB"]
 
 
 def test_method_scores_show_every_seed_and_cross_degenerate_ones(scores, texts):
