@@ -140,3 +140,11 @@ def test_the_rows_shown_as_gained_are_those_that_tapt_gets_right_more_often(afte
     study = SimpleNamespace(task=lambda name: SimpleNamespace(test=texts))
     (table,) = shown_by("03_tapt", "changed", records=records, task="t", shown=("base", "tapt"), study=study)
     assert table["text"].tolist() == gained and (table["change"] > 0).all()
+
+
+def test_adaptations_to_domains_are_listed_in_the_papers_order():
+    made = [("news", 0), ("cs", 0), ("reviews", 0), ("biomed", 0), ("biomed", 1), ("cs", 1)]
+    rows = [dict(corpus=corpus, seed=seed, selector=None, k=None, tokens=1, seconds=1) for corpus, seed in made]
+    (table,) = shown_by("02_dapt", "02-08", study=SimpleNamespace(adapt=lambda methods: pd.DataFrame(rows)))
+    listed = [("biomed", 0), ("biomed", 1), ("cs", 0), ("cs", 1), ("news", 0), ("reviews", 0)]
+    assert list(zip(table.corpus, table.seed, strict=True)) == listed and list(table.index) == list(range(6))
