@@ -3,9 +3,13 @@
 The rule, the same for every task. *Words*: TF-IDF with a linear classifier, on the same labels, surely scores above the
 best model of one read-out and surely below that of none: do not adapt. *Helps*: an adaptation surely scores above the
 base under one read-out (p < alpha after Holm's correction over the task's adaptations and read-outs) and surely below
-it under none. Of those that help, the cheapest that no dearer one surely beats is named. *None*: nothing helps, and
-every interval ends below `least` points. Else the run cannot tell.
+it under none. Of those that help, the cheapest that no dearer one surely beats (after Holm's correction over their
+pairs and read-outs) is named. *None*: nothing helps, and every interval ends below `least` points. Else the run cannot
+tell.
 """
+
+import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -65,9 +69,9 @@ def advise(
         domain = part["domain"].iloc[0]
         answers = {
             "so": _so(cells, words, outcome, method, gains, least, alpha),
-            "buys": _buys(gains),
+            "buys": _buys(gains, method),
             "words": _words(words, least),
-            "labels": _labels(worth, task, method or _surest(gains)[1]),
+            "labels": _labels(worth, task, method or _surest(gains)[1], _labelled(part)),
             "distance": _distance(overlap, losses, wording, domain),
             "cost": _cost(part),
             "sure": _sure(part, gains),
@@ -151,10 +155,9 @@ def _outcome(by_recipe: dict[str, Cells], gains: dict, words: dict, least: float
         return "words", ""
     ups, downs = _surely(gains, alpha)
     if ups - downs:
-        names = sorted(ups - downs, key=_price)
-        for place, method in enumerate(names):
-            if not any(_surely_ahead(by_recipe, dearer, method, alpha) for dearer in names[place + 1 :]):
-                break
+        helping = sorted(ups - downs, key=_price)
+        beaten = {cheaper for _, cheaper in _surely_ahead(by_recipe, _dearer_pairs(helping), alpha)}
+        method = next(name for name in helping if name not in beaten)
         return _kind(method), method
     return ("none" if all(found.high < least for found in gains.values()) else "untold"), ""
 
@@ -166,15 +169,33 @@ def _surely(gains: dict, alpha: float) -> tuple[set[str], set[str]]:
     return ups, downs
 
 
-def _surely_ahead(by_recipe: dict[str, Cells], one: str, other: str, alpha: float) -> bool:
-    """Whether an adaptation surely scores above another under one read-out and surely below it under none."""
-    effects = []
-    for cells in by_recipe.values():
+def _dearer_pairs(methods: Sequence[str]) -> list[tuple[str, str]]:
+    """(dearer, cheaper) for every two of them, given by price."""
+    return [(dearer, cheaper) for cheaper, dearer in itertools.combinations(methods, 2)]
+
+
+def _contrasts(by_recipe: dict[str, Cells], one: str, other: str) -> dict[str, Comparison]:
+    """recipe -> one - other, where both have records under it."""
+    found = {}
+    for recipe, cells in by_recipe.items():
         task = next(iter(cells.domains))
         if {(task, one), (task, other)} <= set(cells.cells):
-            found = cells.compare(task, one, other)
-            effects += [found.effect] if found.p < alpha else []
-    return bool(effects) and min(effects) > 0
+            found[recipe] = cells.compare(task, one, other)
+    return found
+
+
+def _surely_ahead(by_recipe: dict[str, Cells], pairs: Sequence[tuple[str, str]], alpha: float) -> set[tuple[str, str]]:
+    """The pairs whose first surely scores above the other under one read-out and surely below it under none.
+
+    Sure means p < alpha after Holm's correction over all of these pairs and read-outs.
+    """
+    found = [(pair, one) for pair in pairs for one in _contrasts(by_recipe, *pair).values()]
+    sure = holm([one.p for _, one in found]) < alpha
+    ups, downs = (
+        {pair for (pair, one), is_sure in zip(found, sure, strict=True) if is_sure and sign * one.effect > 0}
+        for sign in (1, -1)
+    )
+    return ups - downs
 
 
 # What is said ---------------------------------------------------------------------------------------------
@@ -223,8 +244,15 @@ def _so(
             f"{said_gain(found)} points {RECIPES[recipe]}" for (recipe, name), found in gains.items() if name == method
         ]
         why = f"{method_title(method)} against the base: {'; '.join(told)}."
-        dearer = {name for _, name in gains if _price(name) > _price(method)}
-        ahead = [name for name in sorted(dearer, key=_price) if _surely_ahead(by_recipe, name, method, alpha)]
+        helping = sorted(set.difference(*_surely(gains, alpha)), key=_price)
+        for cheaper in helping[: helping.index(method)]:
+            told = _told_by_read_out(by_recipe, method, cheaper)
+            why += f" {method_title(method)} against {method_title(cheaper)}: {told}."
+        if "dapt" in outcome:
+            why += _controls(by_recipe)
+        dearer = sorted({name for _, name in gains if _price(name) > _price(method)}, key=_price)
+        found = _surely_ahead(by_recipe, [(name, method) for name in dearer], alpha)
+        ahead = [name for name in dearer if (name, method) in found]
         if ahead:
             why += f" Surely ahead of it, but not surely of the base: {', '.join(map(method_title, ahead))}."
         elif dearer:
@@ -232,8 +260,24 @@ def _so(
     return OUTCOMES[outcome], why
 
 
-def _buys(gains: dict) -> tuple[str, str]:
-    recipe, best = _surest(gains)
+def _told_by_read_out(by_recipe: dict[str, Cells], one: str, other: str) -> str:
+    found = _contrasts(by_recipe, one, other)
+    return "; ".join(f"{said_gain(each)} points {RECIPES[recipe]}" for recipe, each in found.items())
+
+
+def _controls(by_recipe: dict[str, Cells]) -> str:
+    """' DAPT against ...' for the controls there are: more training on any text, and the domain's words alone."""
+    text = ""
+    for control, title in (("generic_dapt", "as much general text"), ("shuffled_dapt", "the domain's shuffled words")):
+        if said := _told_by_read_out(by_recipe, "dapt", control):
+            text += f" DAPT against {title}: {said}."
+    return text
+
+
+def _buys(gains: dict, method: str) -> tuple[str, str]:
+    """What the adaptation that is named buys, by the read-out that tells most; of none, the surest gain."""
+    own = [key for key in gains if key[1] == method]
+    recipe, best = min(own, key=lambda key: gains[key].high - gains[key].low) if own else _surest(gains)
     parts = []
     for name in dict.fromkeys(recipe for recipe, _ in gains):
         told = [f"{method_title(method)} {said_gain(found)}" for (one, method), found in gains.items() if one == name]
@@ -256,7 +300,13 @@ def _words(found: dict, least: float) -> tuple[str, str] | None:
             f"TF-IDF with a linear classifier on the whole texts, same labels: {'; '.join(parts)}.")  # fmt: skip
 
 
-def _labels(worth: pd.DataFrame | None, task: str, method: str) -> tuple[str, str] | None:
+def _labelled(records: pd.DataFrame) -> int:
+    """The labelled rows that a task's base was fitted on."""
+    return int(records.loc[records["method"] == "base", "train_size"].iloc[0])
+
+
+def _labels(worth: pd.DataFrame | None, task: str, method: str, labelled: int) -> tuple[str, str] | None:
+    """What a method is worth in labels, first beside as many as the run had, or the number tried nearest to it."""
     rows = worth[(worth["task"] == task) & (worth["method"] == method)] if worth is not None else ()
     if not len(rows):
         return None
@@ -267,11 +317,12 @@ def _labels(worth: pd.DataFrame | None, task: str, method: str) -> tuple[str, st
     parts = [f"with {row.labels} labels {count(row.worth)}"
              + (f" [{count(row.low)} to {count(row.high)}]" if row.low < row.high else "")
              for row in rows.itertuples()]  # fmt: skip
-    first = rows.iloc[0]
+    first = rows.loc[(rows["labels"] - labelled).abs().idxmin()]
     said = {np.inf: "more labels than were tried", -np.inf: "no labels"}.get(
         first.worth, f"{count(first.worth)} labels"
     )
-    return (f"{method_title(method)} is worth {said} beside {first.labels}",
+    unsure = ", not surely any" if first.low <= 0 <= first.high else ""
+    return (f"{method_title(method)} is worth {said} beside {first.labels}{unsure}",
             "Further labels that the unadapted base would need for the same score, frozen read-out: "
             f"{'; '.join(parts)}.")  # fmt: skip
 

@@ -122,7 +122,7 @@ def _gain(tables: dict) -> str:
     gains = scores[models].sub(scores["base"], axis=0).dropna()
     said = [f"{method_title(method)} {gain:+z.1f}" for method, gain in gains.mean().items()]
     over = counted(len(gains), "task")
-    return f"Mean change of F1 from the base over {over}: {', '.join(said)}." if len(gains) else ""
+    return f"Fine-tuned, the mean change of F1 from the base over {over}: {', '.join(said)}." if len(gains) else ""
 
 
 def _tfidf(tables: dict) -> str:
@@ -132,7 +132,10 @@ def _tfidf(tables: dict) -> str:
         return ""
     both = scores.dropna(subset=["tfidf"])
     above = (both["tfidf"] > both[models].max(axis=1)).sum()
-    return f"TF-IDF with a linear classifier scores above every one of these models on {above} of {len(both)} tasks."
+    return (
+        "TF-IDF with a linear classifier scores above every one of these models, fine-tuned, on "
+        f"{above} of {len(both)} tasks."
+    )
 
 
 def _scores(tables: dict) -> pd.DataFrame:

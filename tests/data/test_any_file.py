@@ -313,7 +313,10 @@ def test_a_folder_beside_does_not_stand_in_for_a_domain_of_that_name(tmp_path, m
         (lambda: load_task(""), "task '': there is none"),
         (lambda: load_task("~nosuchuser/a.csv"), "there is no such user"),
         (lambda: load_domain("~nosuchuser/a.txt"), "there is no such user"),
-        (lambda: labelled(pd.DataFrame({"text": ["x"], "label": pd.array([pd.NA], "Int64")})), "label is missing"),
+        (
+            lambda: labelled(pd.DataFrame({"text": ["x"], "label": pd.array([pd.NA], "Int64")})),
+            "row 1: label has no value; give it a label",
+        ),
         (lambda: load_domain(""), "domain '': there is none"),
         (lambda: load_task("gone.csv"), "gone.csv is no folder or file"),
         (lambda: load_domain("gone/"), "gone: no such file or folder"),

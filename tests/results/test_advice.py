@@ -6,7 +6,7 @@ import pytest
 
 from helpers.methods import METHODS, split_selection
 from helpers.results import advise
-from helpers.results.advice import OUTCOMES, QUESTIONS, _words_win, outcome_of
+from helpers.results.advice import OUTCOMES, QUESTIONS, _surely_ahead, _words_win, outcome_of
 from helpers.results.label_worth import COLUMNS
 from helpers.results.stats import t_comparison
 
@@ -191,3 +191,43 @@ def test_draws_of_all_labels_are_one_draw(study):
     same = records.assign(**{name: [first.loc[method, name] for method in records["method"]] for name in names})
     assert "one draw, all the 90 labels" in advise(same).set_index("question").loc["sure", "evidence"]
     assert "6 draws of 90 labels" in advise(records).set_index("question").loc["sure", "evidence"]
+
+
+class Told:
+    """Cells of one read-out whose contrasts are given: (one, other) -> (effect, standard error)."""
+
+    def __init__(self, **contrasts):
+        self.contrasts, self.domains = contrasts, {"t": "law"}
+        self.cells = {("t", name): None for pair in contrasts for name in pair.split("__")}
+
+    def compare(self, task, one, other):
+        return t_comparison(*self.contrasts[f"{one}__{other}"], 1000, 40)
+
+
+def test_a_dearer_adaptation_is_ahead_only_beyond_holm_over_the_pairs_and_read_outs():
+    pair = ("dapt_tapt", "tapt")
+    once = {"frozen": Told(dapt_tapt__tapt=(0.9, 0.41))}  # p = 0.028
+    assert _surely_ahead(once, [pair], 0.05) == {pair}
+    twice = once | {"paper": Told(dapt_tapt__tapt=(-0.5, 6.0))}
+    assert _surely_ahead(twice, [pair], 0.05) == set()
+    assert _surely_ahead(once | {"paper": Told(dapt_tapt__tapt=(-9.0, 1.0))}, [pair], 0.05) == set(), "contradicted"
+    assert _surely_ahead({}, [pair], 0.05) == set()
+
+
+def test_what_is_named_is_what_is_bought_and_counted_in_labels(study):
+    """TAPT is named, the cheapest that helps; DAPT gains as much and is dearer."""
+    accuracy = dict(base=0.6, tapt=0.7, dapt=0.71, generic_dapt=0.6, shuffled_dapt=0.65)
+    records = study({("imdb", method): value for method, value in accuracy.items()}, seeds=6, rows=1500)
+    size = int(records["train_size"].iloc[0])
+    rows = [("imdb", "tapt", labels, 60.0, 58.0, worth, low, worth + 50, 6)
+            for labels, worth, low in ((32, 30, 10), (size, 122, -3))]  # fmt: skip
+    found = advise(records, worth=pd.DataFrame(rows, columns=list(COLUMNS))).set_index("question")["answer"]
+    assert found["so"] == OUTCOMES["tapt"] and found["buys"].endswith("points (TAPT, fine-tuned)")
+    assert found["labels"] == f"TAPT is worth +122 labels beside {size}, not surely any"
+
+
+def test_dapt_is_advised_beside_its_controls(study):
+    accuracy = dict(base=0.6, dapt=0.7, generic_dapt=0.6, shuffled_dapt=0.65)
+    records = study({("imdb", method): value for method, value in accuracy.items()}, seeds=6, rows=1500)
+    said = advise(records).set_index("question").loc["so", "evidence"]
+    assert "DAPT against as much general text: +" in said and "against the domain's shuffled words: +" in said

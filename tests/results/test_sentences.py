@@ -120,7 +120,9 @@ def test_means_over_fewer_tasks_are_not_set_beside_means_over_all():
     assert caption(table) == (
         "Mean change of F1 from the base over 2 tasks: DAPT +5.5 (+1.0 to +10.0), TAPT +2.0 (1 of them)."
     )
-    assert sentences.summary({"dapt": table}) == ["Mean change of F1 from the base over 1 task: DAPT +1.0, TAPT +2.0."]
+    assert sentences.summary({"dapt": table}) == [
+        "Fine-tuned, the mean change of F1 from the base over 1 task: DAPT +1.0, TAPT +2.0."
+    ]
 
 
 def test_two_tapts_are_set_beside_each_other():
