@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from helpers.config import Config, check_places, make_config
-from helpers.data import TaskSpec, domain_names, domain_spec, read_task_file, task_spec
+from helpers.data import Task, TaskSpec, domain_names, domain_spec, read_task_file, task_spec
+from helpers.errors import UserError
 
 
 def open_config(preset: str, overrides: Mapping) -> Config:
@@ -39,6 +40,20 @@ def foreign_rates(config: Config) -> str:
         f"BASE_MODEL={config.base_model}: {given} of preset {config.preset} {were} chosen for {preset.base_model}; "
         f"another base may want {other}{elsewhere}"
     )
+
+
+def with_draws(task: Task, config: Config) -> Task:
+    """The task, if every number of labels that the study draws holds a row of each of its labels; else UserError."""
+    known = len(task.labels)
+    numbers = {"LABELS": (config.labels,), "LABEL_BUDGETS": config.label_budgets}
+    for name, few in numbers.items():
+        if any(0 < number < known for number in few):
+            enough = ",".join(str(number) for number in few if not 0 < number < known) or "0"
+            raise UserError(
+                f"task {task.name}: {name}={','.join(map(str, few))} draws fewer rows than its {known} labels; "
+                f"give {name}={enough} (0: all rows), or {known} and more"
+            )
+    return task
 
 
 def spec_of(task: str, config: Config) -> TaskSpec:

@@ -12,7 +12,7 @@ from helpers.errors import UserError
 from helpers.hashing import fingerprint
 from helpers.methods import BASELINES, METHODS, check, split_selection
 from helpers.study import makers
-from helpers.study.opening import own_domain
+from helpers.study.opening import own_domain, with_draws
 from helpers.study.steps import Step
 from helpers.words import has_unspaced, needs_script
 
@@ -44,7 +44,7 @@ class Plan:
     @functools.cache  # noqa: B019 - lives as long as the study
     def task(self, name: str):
         """The task as read: train, dev, test, labels, spec."""
-        return load_task(name, **dict(self.source))
+        return with_draws(load_task(name, **dict(self.source)), self.config)
 
     @functools.cache  # noqa: B019
     def task_fingerprint(self, name: str) -> str:

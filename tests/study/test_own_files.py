@@ -176,3 +176,19 @@ def test_losses_of_dev_texts_bear_their_groups():
     losses = pd.DataFrame({"document": [0, 2], "loss": [1.0, 2.0]})  # the second had no token to mask
     assert grouped(losses, ["a", "b", "c"])["group"].tolist() == ["a", "c"]
     assert grouped(losses, None)["group"].isna().all()
+
+
+def test_numbers_of_labels_below_the_classes_are_refused_before_anything_is_computed(open_study, tmp_path):
+    rows = [f"text {n} of class {n % 12},{n % 12}" for n in range(240)]
+    (tmp_path / "many.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    own = dict(
+        TASK_FILE=str(tmp_path / "many.csv"), TASKS=None, SELECTION_TASKS=None, MAX_DEV=0, MAX_TEST=0, MAX_TRAIN=0
+    )
+    few = open_study(**own, LABEL_BUDGETS=(8, 100, 0))
+    with pytest.raises(
+        UserError, match=r"task many: LABEL_BUDGETS=8,100,0 draws fewer .* its 12 labels; give LABEL_BUDGETS=100,0"
+    ):
+        few.task("many")
+    with pytest.raises(UserError, match=r"LABELS=8 draws fewer rows than its 12 labels; give LABELS=0"):
+        open_study(**own, LABELS=8, LABEL_BUDGETS=(0,)).task("many")
+    assert len(open_study(**own, LABELS=12, LABEL_BUDGETS=(0,)).task("many").labels) == 12
