@@ -52,7 +52,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
         ('{"text": "  ", "label": "a"}', "row 2: text is empty"),
         ('{"text": 3, "label": "a"}', "row 2: text is not a string"),
         ('{"text": "x"}', "row 2: label is missing"),
-        ('{"text": "x", "label": null}', "row 2: label is missing"),
+        ('{"text": "x", "label": null}', "row 2: label has no value"),
         ('{"text": "x", "label": ""}', "row 2: label is empty"),
         ('{"text": "x", "label": 1.5}', "row 2: label is a float"),
         ('{"text": "x", "label": ["a"]}', "row 2: label is a list"),
