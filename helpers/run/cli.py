@@ -219,6 +219,9 @@ def compare(
         told = told.loc[(told["scope"] == "all") & told["measure"].isin(["f1", "log_loss"]) & (told["n"] > 0)]
         told = told[["claim", "measure", "recipe", "verdict", "effect", "low", "high", "n"]]
         print_table(told.columns, told.round(2).itertuples(index=False))
+        print("One adaptation's own chance, standard deviation in points a task, from how far the two runs lie apart:")
+        spread = compare.adaptation_spread(*folders)
+        print_table(spread.columns, spread.round(2).itertuples(index=False))
         return
     frame, verdicts = compare.compare(*folders), compare.verdicts(*folders)
     if frame.empty and verdicts.empty:

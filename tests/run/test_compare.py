@@ -113,4 +113,22 @@ def test_the_seeds_of_two_runs_are_judged_together_as_if_one_run_had_them(tmp_pa
     with pytest.raises(UserError, match="there are no records in it"):
         compare.together(tmp_path / "kept", tmp_path / "a")
     said = invoke(cli.app, ["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--together"]).output
-    assert "dapt_beats_base" in said
+    assert "dapt_beats_base" in said and "spread_at_most" in said
+
+
+def test_two_runs_show_the_chance_of_one_adaptation(tmp_path):
+    """TAPT gains 10 points in one run and none in the other: by hand, (difference^2 - error^2) / 2 is the square."""
+    accuracies = {("a", "base"): 0.6, ("b", "base"): 0.6, ("a", "tapt"): 0.7, ("b", "tapt"): 0.6}
+    gains = {}
+    for (run, method), accuracy in accuracies.items():
+        for seed in range(10):
+            write_record(tmp_path / run / "records", invent_record("ag", method, seed + 100 * (run == "b"), accuracy))
+    for run in ("a", "b"):
+        _write(tmp_path / run, "dapt", [{"task": "ag", "mean": 1.0}])
+        scores = load_records(tmp_path / run / "records").pivot(index="seed", columns="method", values="score")
+        gains[run] = scores["tapt"] - scores["base"]
+    found = compare.adaptation_spread(tmp_path / "a", tmp_path / "b")
+    assert found[["recipe", "method", "effects"]].to_numpy().tolist() == [["paper", "tapt", 1], ["paper", "all", 1]]
+    error = sum(gain.var() / 10 for gain in gains.values())
+    expected = ((gains["a"].mean() - gains["b"].mean()) ** 2 - error) / 2
+    assert found["spread"].tolist() == pytest.approx([expected**0.5] * 2)
