@@ -9,7 +9,7 @@ tell.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -153,25 +153,29 @@ def _words_win(found: dict[str, tuple[str, Comparison]]) -> bool:
 def _outcome(by_recipe: dict[str, Cells], gains: dict, words: dict, least: float, alpha: float) -> tuple[str, str]:
     if _words_win(words):
         return "words", ""
-    ups, downs = _surely(gains, alpha)
-    if ups - downs:
-        helping = sorted(ups - downs, key=_price)
-        beaten = {cheaper for _, cheaper in _surely_ahead(by_recipe, _dearer_pairs(helping), alpha)}
+    if helping := _helping(gains, alpha):
+        pairs = [(dearer, cheaper) for cheaper, dearer in itertools.combinations(helping, 2)]
+        beaten = {cheaper for _, cheaper in _surely_ahead(by_recipe, pairs, alpha)}
         method = next(name for name in helping if name not in beaten)
         return _kind(method), method
     return ("none" if all(found.high < least for found in gains.values()) else "untold"), ""
 
 
-def _surely(gains: dict, alpha: float) -> tuple[set[str], set[str]]:
-    """The methods surely above the base under one read-out at least, and those surely below it under one."""
-    sure = [key for key, p in zip(gains, holm([found.p for found in gains.values()]), strict=True) if p < alpha]
-    ups, downs = ({key[1] for key in sure if sign * gains[key].effect > 0} for sign in (1, -1))
+def _surely(named: Sequence[tuple[Hashable, Comparison]], alpha: float) -> tuple[set, set]:
+    """The names surely above zero by one comparison at least, and those surely below it by one: Holm over all."""
+    sure = [pair for pair, p in zip(named, holm([one.p for _, one in named]), strict=True) if p < alpha]
+    ups, downs = ({name for name, one in sure if sign * one.effect > 0} for sign in (1, -1))
     return ups, downs
 
 
-def _dearer_pairs(methods: Sequence[str]) -> list[tuple[str, str]]:
-    """(dearer, cheaper) for every two of them, given by price."""
-    return [(dearer, cheaper) for cheaper, dearer in itertools.combinations(methods, 2)]
+def _above_the_base(gains: dict, alpha: float) -> tuple[set[str], set[str]]:
+    """The methods surely above the base under one read-out at least, and those surely below it under one."""
+    return _surely([(method, found) for (_, method), found in gains.items()], alpha)
+
+
+def _helping(gains: dict, alpha: float) -> list[str]:
+    """The methods surely above the base under one read-out and surely below it under none, the cheapest first."""
+    return sorted(set.difference(*_above_the_base(gains, alpha)), key=_price)
 
 
 def _contrasts(by_recipe: dict[str, Cells], one: str, other: str) -> dict[str, Comparison]:
@@ -190,12 +194,7 @@ def _surely_ahead(by_recipe: dict[str, Cells], pairs: Sequence[tuple[str, str]],
     Sure means p < alpha after Holm's correction over all of these pairs and read-outs.
     """
     found = [(pair, one) for pair in pairs for one in _contrasts(by_recipe, *pair).values()]
-    sure = holm([one.p for _, one in found]) < alpha
-    ups, downs = (
-        {pair for (pair, one), is_sure in zip(found, sure, strict=True) if is_sure and sign * one.effect > 0}
-        for sign in (1, -1)
-    )
-    return ups - downs
+    return set.difference(*_surely(found, alpha))
 
 
 # What is said ---------------------------------------------------------------------------------------------
@@ -231,7 +230,7 @@ def _so(
         ends = f"the largest gain that fits the run is {top.high:+.1f} points ({method_title(best)}, {RECIPES[recipe]})"
         if not _told(top):
             ends = f"{top.n} draws are too few for an interval"
-        torn = sorted(set.intersection(*_surely(gains, alpha)), key=_price)
+        torn = sorted(set.intersection(*_above_the_base(gains, alpha)), key=_price)
         first = "No adaptation is surely above the base"
         if torn:
             first = f"The read-outs contradict each other on {', '.join(map(method_title, torn))}"
@@ -244,7 +243,7 @@ def _so(
             f"{said_gain(found)} points {RECIPES[recipe]}" for (recipe, name), found in gains.items() if name == method
         ]
         why = f"{method_title(method)} against the base: {'; '.join(told)}."
-        helping = sorted(set.difference(*_surely(gains, alpha)), key=_price)
+        helping = _helping(gains, alpha)
         for cheaper in helping[: helping.index(method)]:
             told = _told_by_read_out(by_recipe, method, cheaper)
             why += f" {method_title(method)} against {method_title(cheaper)}: {told}."
