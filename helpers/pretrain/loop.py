@@ -4,6 +4,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -90,7 +91,15 @@ def _adapt(model, texts, recipe, output, seed, general_texts, checkpoint_seconds
     if Path(resolve_model(model)).resolve() == output.resolve():
         raise UserError(f"{output}: the model to adapt lies there and would be overwritten; give another folder")
     output.mkdir(parents=True, exist_ok=True)
-    windows, documents = _windows(texts, tokenizer, recipe, group.own_folder(output))
+    own = group.own_folder(output)
+    try:
+        windows, documents = _windows(texts, tokenizer, recipe, own)
+    except UserError:  # of text that cannot be read nothing is left
+        shutil.rmtree(own, ignore_errors=True)
+        for folder in (own.parent, output):
+            with suppress(OSError):  # where it holds something else
+                folder.rmdir()
+        raise
     facts = plain({
         "recipe": recipe.as_dict(), "seed": seed, "text": checkpoint.digest_of_arrays(windows.tokens, windows.starts),
         "model": checkpoint.digest_of_tensors(net.state_dict()),

@@ -176,13 +176,18 @@ def tapt_recipe_within(given: dict, texts: list[str], model: str, most_tokens: i
 
 @makes(version=2)
 def losses(
-    folder: Path, max_length: int, documents: int, base: str, base_path: str, sample: Path, model: Path | None = None
-) -> None:
-    """Held-out loss: masked-LM loss of every document of a sample, by the fixed masks of the authors' study."""
+    folder: Path, max_length: int, documents: int, base: str, base_path: str, sample: Path, model: Path | None = None,
+    masked_tokens: int = 0,
+) -> None:  # fmt: skip
+    """Held-out loss: masked-LM loss of every document of a sample, by the fixed masks of the authors' study.
+
+    masked_tokens: asked for by further draws of masks, where one draw asks for fewer.
+    """
     from helpers.pretrain import masked_lm_loss
 
     file = sample / (HELDOUT if (sample / HELDOUT).exists() else TEXTS)
-    found = masked_lm_loss(str(model or base_path), list(Thinned(Lines(file), documents)), max_length=max_length)
+    texts = list(Thinned(Lines(file), documents))
+    found = masked_lm_loss(str(model or base_path), texts, max_length=max_length, masked_tokens=masked_tokens)
     found.to_csv(folder / "losses.csv", index=False)
 
 

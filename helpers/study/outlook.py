@@ -31,6 +31,7 @@ from helpers.words import word_count
 TRAINED, READ = 6, 2  # operations a weight and token: forward and backward, forward alone
 SHARE = 0.5  # of the machine's matrix rate that trainings reach, with starts, scores and Python
 TOKENS_A_WORD = 1.5
+MASKED = 0.15  # of the tokens of a text
 OTHER = 3.0  # seconds of a step that trains nothing and reads no model
 
 
@@ -125,7 +126,8 @@ class _Reckoning:
         if step.kind == "model":
             return TRAINED * self.weights * self._tokens_trained_on(step)
         if step.kind == "losses":
-            return READ * self.weights * settings["documents"] * self.study.config.max_length
+            once = settings["documents"] * self.study.config.max_length
+            return READ * self.weights * max(once, settings.get("masked_tokens", 0) / MASKED)
         if step.kind == "vectors":
             return READ * self.weights * sum(self.tokens(step.here["name"], split) for split in SPLITS)
         if step.kind == "record" and "baseline" not in settings:

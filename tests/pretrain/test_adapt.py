@@ -394,6 +394,7 @@ def test_what_is_no_list_of_texts_is_refused_with_its_number(tiny, tmp_path, kin
         with pytest.raises(UserError, match=message) as caught:
             attempt()
         assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
 
 
 def test_texts_without_a_masked_token_are_left_out_and_none_at_all_is_refused(tiny, texts, tmp_path):
@@ -403,12 +404,3 @@ def test_texts_without_a_masked_token_are_left_out_and_none_at_all_is_refused(ti
         masked_lm_loss(tiny, ["a"], mask_probability=1e-6)
     with pytest.raises(UserError, match="no token of the corpus was masked"):
         adapt(tiny, ["a"], replace(RECIPE, mask_probability=1e-6), tmp_path / "out", log=lambda line: None)
-
-
-def test_the_loss_of_a_model_without_a_trained_head_is_refused(tiny, texts, tmp_path):
-    from transformers import AutoTokenizer, RobertaModel
-
-    RobertaModel.from_pretrained(tiny, add_pooling_layer=False).save_pretrained(tmp_path)
-    AutoTokenizer.from_pretrained(tiny).save_pretrained(tmp_path)
-    with pytest.raises(UserError, match="no trained masked-LM head"):
-        masked_lm_loss(tmp_path, texts)
