@@ -11,14 +11,17 @@ import shutil
 import signal
 import sys
 import threading
+from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import closing, contextmanager
+from itertools import islice
 from pathlib import Path
 
 from helpers import files, hashing, paths
 from helpers.compute import versions
 from helpers.config import DATA_FOLDERS, Config
 from helpers.data import own_domains
+from helpers.data.sources import data_root, find
 from helpers.errors import UserError
 from helpers.progress import Progress, duration
 from helpers.run import notebooks
@@ -29,6 +32,7 @@ from helpers.run.models import adapted_models
 from helpers.study.disk import check_disk
 from helpers.study.opening import spec_of
 
+FIRST_DOCUMENTS = 10_000  # of a domain are looked at before a notebook starts: a second at most
 LINE_EVERY = 60.0  # seconds between lines about a running notebook where the output is a file
 
 
@@ -59,9 +63,13 @@ def run_notebooks(
     if first is not None and first not in chosen:
         raise UserError(f"--from {start}: {first.stem} is not among the notebooks to run")
     config, passed = notebooks.check(chosen, preset, parameters or {})
-    if not names:  # what fewer notebooks take is not reckoned apart
-        check_disk(config)
     run = paths.outputs_dir(config.preset, config.output_dir).absolute()
+    common = _common_key(config)
+    steps = [Step(path, run, passed[path], common) for path in chosen]
+    if force or start or not all(step.found() for step in steps):
+        _check_texts(config)
+        if not names:  # what fewer notebooks take is not reckoned apart
+            check_disk(config)
     out = out or sys.stdout
     outcomes: list[Outcome] = []
     forced = force
@@ -71,10 +79,8 @@ def run_notebooks(
         with files.writing(run, _WAY_OUT):
             write_run(run, config.preset, notebooks.given(config, parameters or {}))
         progress = Progress("notebooks", len(chosen), out, LINE_EVERY, left.seconds if whole else None)
-        common = _common_key(config)
-        for path in chosen:
+        for path, step in zip(chosen, steps, strict=True):
             forced = forced or path == first
-            step = Step(path, run, passed[path], common)
             ran = any(outcome.status == "done" for outcome in outcomes)
             again = forced or (step.gathers and ran)
             stopped = not keep_going and any(outcome.status in ("failed", "timed out") for outcome in outcomes)
@@ -147,6 +153,23 @@ def problem(outcomes: Sequence[Outcome]) -> str:
         if outcome.status in ("failed", "timed out"):
             return f"{outcome.name} {outcome.status}: {outcome.message}"
     return ""
+
+
+def _check_texts(config: Config) -> None:
+    """Read the tasks that the user brought and the first documents of each such domain; UserError for what is amiss.
+
+    What no notebook could read is so refused before one starts.
+    """
+    from helpers.study.plan import Plan
+
+    plan, root = Plan(config), data_root(config.data_dir)
+    for name in plan.tasks:
+        if spec_of(name, config).kind == "user" or (root and find(root / "tasks", name)):
+            plan.task(name)
+    own = own_domains(config.domain_file)
+    for name in plan.domains:
+        if name in own or (root and find(root / "domains", name)):
+            deque(islice(plan.corpus(name), FIRST_DOCUMENTS), maxlen=0)
 
 
 def _common_key(config: Config) -> dict:
