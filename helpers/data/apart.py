@@ -49,7 +49,9 @@ def set_apart(rows: pd.DataFrame, wanted: tuple[str, ...], where: str, *, seed: 
             kept = f"near copies of {kinds} text{'s' * (kinds > 1)} that stay together"
             if GROUP_COLUMN in rows:
                 kept = f"{kinds} groups by {GROUP_COLUMN} and near copies that stay together"
-            said = f"{len(rows)} rows, {kept}," if kinds < len(rows) else f"{len(rows)} rows"
+            labels = rows["label"].nunique()
+            said = f"{len(rows)} rows of {labels} label{'s' * (labels > 1)}"
+            said += f", {kept}," if kinds < len(rows) else ""
             raise UserError(
                 f"{where}: {said} are too few to set {split} apart; give ten rows a label or more, "
                 f"or a file {split} of your own"

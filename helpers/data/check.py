@@ -1,5 +1,6 @@
 """What was understood of a file of your own, and what will be done about it: `dsp data check FILE`."""
 
+import re
 import warnings
 from collections import Counter
 from itertools import islice
@@ -15,8 +16,10 @@ from helpers.words import PAIRS, Words, length, normalised, script
 
 _LOOKED_AT = 2000  # texts that script and lengths are told from
 _MOST_LABELS = 30
+_FEW_TESTED = 100  # 95 % of a share near one half over n rows: 98 / sqrt(n) points either way
 _LANGUAGES = {"Japanese": "Japanese", "Han": "Chinese", "Hangul": "Korean", "Thai": "Thai", "Greek": "Greek",
               "Hebrew": "Hebrew", "Lao": "Lao", "Khmer": "Khmer", "Myanmar": "Burmese"}  # fmt: skip
+_NUMBER = re.compile(r"[-+]?\d*\.?\d+")
 _ENGLISH = set("the of and to in is that for it with as was on be are this by from or an".split())
 
 
@@ -55,14 +58,19 @@ def _task(task: Task, first, tokenizer) -> list[tuple[str, str, str]]:
     sizes = ", ".join(f"{split} {len(rows)}" for split, rows in frames.items())
     counts = every["label"].value_counts()
     labels = ", ".join(f"{label} {count}" for label, count in counts.head(_MOST_LABELS).items())
-    rare = counts[counts < 10]
+    told = filter(None, (
+        f"{int((counts < 10).sum())} with fewer than ten rows: expect wide intervals" if (counts < 10).any() else "",
+        _doubtful([str(label) for label in counts.index]),
+    ))  # fmt: skip
+    tested = len(task.test)
     used = "the text, the label and the group" if GROUP_COLUMN in every else "the text and the label"
     table = [
         ("kind", f"a task of {len(task.labels)} labels", f"named {task.name}, scored by {task.spec.metric}"),
         ("rows", sizes, task.source),
+        *([("test rows", f"{tested}", f"a score of so few is good to {98 / tested**0.5:.0f} points or so either way")]
+          if tested < _FEW_TESTED else []),
         ("columns", ", ".join(map(str, first)), f"all but {used} are left aside"),
-        ("labels", labels + (", ..." if len(counts) > _MOST_LABELS else ""),
-         f"{len(rare)} with fewer than ten rows: expect wide intervals" if len(rare) else ""),
+        ("labels", labels + (", ..." if len(counts) > _MOST_LABELS else ""), "; ".join(told)),
         *_texts(every["text"].tolist(), tokenizer),
     ]  # fmt: skip
     seen = audit(task).set_index(["held", "against"])
@@ -76,6 +84,15 @@ def _task(task: Task, first, tokenizer) -> list[tuple[str, str, str]]:
     table.append(("leaks", "dev and test text is kept out of everything adapted to",
                   f"{short} of them are under five words: compared whole only" if short else ""))  # fmt: skip
     return table
+
+
+def _doubtful(labels: list[str]) -> str:
+    """What may have been meant otherwise: numbers of a scale, several labels in one."""
+    if all(_NUMBER.fullmatch(label) for label in labels) and (len(labels) > 10 or any("." in one for one in labels)):
+        return "numbers are taken for classes without an order: cut a scale into a few labels"
+    if joined := [label for label in labels if set(label) & set("|;")]:
+        return f"{joined[0]!r} is taken for one class of its own: a text has one label here"
+    return ""
 
 
 def _domain(path, first, text_column: str, tokenizer) -> list[tuple[str, str, str]]:

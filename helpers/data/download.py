@@ -10,6 +10,7 @@ import http.client
 import json
 import os
 import shutil
+import sys
 import tempfile
 import urllib.error
 import urllib.parse
@@ -101,7 +102,8 @@ def get_task(spec: TaskSpec) -> Path:
         return folder
     if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0") or os.environ.get("DSP_OFFLINE", "0") not in ("", "0"):
         raise UserError(_ways_out(spec, "not in the cache, and downloads are switched off (HF_HUB_OFFLINE)"))
-    with locked(folder.parent / f"{spec.name}.lock"):
+    wait = f"{spec.name}: another process fetches it"
+    with locked(folder.parent / f"{spec.name}.lock", waiting=lambda: print(wait, file=sys.stderr)):
         if is_fetched(spec):
             return folder
         for left in folder.parent.glob(f".{spec.name}-*"):  # by a process that was killed

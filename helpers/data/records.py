@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
+from textwrap import shorten
 
 import pandas as pd
 
@@ -21,6 +22,7 @@ TEXT_COLUMNS = ("text", "sentence", "content", "body", "abstract", "review", "do
                 "paragraph", "comment", "message", "post", "tweet", "description", "utterance", "question")  # fmt: skip
 LABEL_COLUMNS = ("label", "labels", "class", "category", "target", "sentiment", "topic", "intent", "stars", "rating")
 GROUP_COLUMN = "group_id"
+_WORDS_OF_A_NAME = 4  # at most, of a column
 _CHUNK = 20_000  # rows of a table read together
 Record = tuple[str, int, Mapping]
 
@@ -157,6 +159,9 @@ def _refuse_header(path: Path, how: Mapping) -> None:
     ways = {"\t": "tabs; name it .tsv", ";": "semicolons; save it with commas", "|": "bars; save it with commas"}
     if found := [said for mark, said in ways.items() if mark in names[0] and len(names) == 1]:
         raise UserError(f"{path}: its columns are parted by {found[0]}")
+    if len(names) == 1 and names[0].strip().lower() not in TEXT_COLUMNS and len(names[0].split()) > _WORDS_OF_A_NAME:
+        raise UserError(f"{path}, row 1: {shorten(names[0], 60)!r} reads as a text and not as a column's name; "
+                        "put a line 'text' above it")  # fmt: skip
 
 
 def _refuse_twice(where: str, columns: Iterable[str]) -> None:
@@ -248,9 +253,8 @@ class Texts:
         for where, row, value in records(self.source):
             read += 1
             if column not in value:
-                column = _text_column(
-                    value, self.column, where, row, "; beside a TASK_FILE, of which that is, rename it"
-                )
+                renamed = " (where there is a TASK_FILE that names its column alone: rename this one)"
+                column = _text_column(value, self.column, where, row, renamed)
             text = value[column]
             if found := fault(text):
                 if found != EMPTY:

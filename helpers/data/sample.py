@@ -79,12 +79,13 @@ def get_sample(out: TextIO | None = None) -> Path:
     root = sample_root()
     if is_built(root):
         return root
-    with locked(root.parent / "sample.lock"):
+    out = out or sys.stderr
+    with locked(root.parent / "sample.lock", waiting=lambda: print("sample: another process fetches it", file=out)):
         if is_built(root):
             return root
         for left in root.parent.glob(".sample-*"):  # by a process that was killed
             shutil.rmtree(left)
-        progress = Progress("sample", len(WHEELS) + len(_READERS) + 1, out or sys.stderr)
+        progress = Progress("sample", len(WHEELS) + len(_READERS) + 1, out)
         with tempfile.TemporaryDirectory(prefix=".sample-", dir=root.parent) as work:
             wheels = _fetch_all(Path(work) / "wheels", progress)
             made = Path(work) / "root"

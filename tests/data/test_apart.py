@@ -73,14 +73,14 @@ def test_what_a_folder_lacks_is_set_apart_and_validation_is_dev(tmp_path):
 
 
 def test_a_file_too_small_to_split_is_refused():
-    with pytest.raises(UserError, match="4 rows are too few to set .* apart"):
+    with pytest.raises(UserError, match="4 rows of [12] labels? are too few to set .* apart"):
         load_task(FRAME[:4])
 
 
 def test_rows_that_are_all_near_copies_are_told_to_be_so():
     same = "the court held that the claim was barred by the statute and dismissed the appeal of the buyer"
     frame = pd.DataFrame({"text": [f"{same} {number}" for number in range(60)], "label": ["a", "b"] * 30})
-    with pytest.raises(UserError, match="60 rows, near copies of 1 text that stay together, are too few"):
+    with pytest.raises(UserError, match="60 rows of 2 labels, near copies of 1 text that stay together, are too few"):
         load_task(frame)
 
 

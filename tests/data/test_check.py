@@ -58,3 +58,26 @@ def test_a_fault_is_raised_with_its_row(tmp_path):
     (tmp_path / "a.csv").write_text("text,label\nx,a\n,b\n")
     with pytest.raises(UserError, match="row 3: text is empty"):
         describe(tmp_path / "a.csv")
+
+
+def test_few_test_rows_numbers_and_joined_labels_are_told(tmp_path):
+    texts = [f"case {i} of the court was heard at noon by the judge" for i in range(120)]
+    rows = pd.DataFrame({"text": texts, "label": [str(i % 12 + 1) for i in range(120)]})
+    rows.to_csv(tmp_path / "stars.csv", index=False)
+    table = found(tmp_path / "stars.csv")
+    tested = int(table.loc["test rows", "found"])
+    # two standard errors of a share of one half
+    assert f"{100 * 1.96 * (0.25 / tested) ** 0.5:.0f} points" in table.loc["test rows", "done"]
+    assert "classes without an order" in table.loc["labels", "done"]
+    rows.assign(label=["law" if i % 2 else "law|tax" for i in range(120)]).to_csv(tmp_path / "two.csv", index=False)
+    assert "'law|tax' is taken for one class" in found(tmp_path / "two.csv").loc["labels", "done"]
+    rows.assign(label=[str(i % 2) for i in range(120)]).to_csv(tmp_path / "binary.csv", index=False)
+    assert found(tmp_path / "binary.csv").loc["labels", "done"] == ""
+
+
+def test_a_column_without_a_header_is_not_read_as_if_its_first_text_were_one(tmp_path):
+    (tmp_path / "notes.csv").write_text("The court sat at noon today.\nIt rose at one.\n")
+    with pytest.raises(UserError, match="row 1: 'The court sat at noon today.' reads as a text"):
+        describe(tmp_path / "notes.csv")
+    (tmp_path / "named.csv").write_text("what they wrote\nIt rose at one.\n")
+    assert found(tmp_path / "named.csv").loc["documents", "found"] == "1"
