@@ -8,13 +8,13 @@ from helpers.results.overlap_claims import paper_shares, shared_with_pt
 from helpers.results.sentences import (
     adaptations,
     advice,
-    counted,
     foretold,
     leaks,
     losses_at_home,
     tally,
     verdicts_with_chance,
 )
+from helpers.results.verdicts import counted
 
 _AXES = ("mean", "effect", "gain", "loss", "value")  # what another table is about, the first that it has
 

@@ -13,7 +13,7 @@ from helpers import paper
 from helpers.data.registry import TASKS
 from helpers.errors import UserError
 from helpers.results.stats import Comparison, mean_interval, t_comparison
-from helpers.results.verdicts import UNKNOWN, Row, in_all, judge, least_sure, mean_effect, table
+from helpers.results.verdicts import UNKNOWN, Row, counted, in_all, judge, least_sure, mean_effect, table
 
 LOSS_CLAIMS = {
     "loss_falls_at_home": "DAPT lowers the loss of its own domain",
@@ -182,7 +182,7 @@ def _own_is_lowest(pairs: _Pairs) -> list[Row]:
     parts = [row.found for row in rows]
     worst = rows[least_sure(parts)]
     found, theirs = in_all(parts), float(np.min([row.paper_effect for row in rows]))
-    comparison = f"{worst.comparison}, the least sure of {len(rows)} domains,"
+    comparison = f"{worst.comparison}, the least sure of {counted(len(rows), 'domain')},"
     return [*rows, _new(2, "all", "", comparison, found, theirs, parts=[part for row in rows for part in row.parts])]
 
 

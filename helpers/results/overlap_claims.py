@@ -8,7 +8,7 @@ from scipy.special import ndtri
 
 from helpers import paper
 from helpers.results.stats import Comparison, t_comparison
-from helpers.results.verdicts import UNKNOWN, Row, in_all, judge, least_sure, mean_effect
+from helpers.results.verdicts import UNKNOWN, Row, counted, in_all, judge, least_sure, mean_effect
 
 FARTHER = "farther_domains_gain_more"
 ORDER = "overlap_in_the_papers_order"
@@ -19,18 +19,19 @@ def farther_domains(
 ) -> Row:
     """Whether DAPT gains more where the domain shares fewer words with PT, not yet judged: a slope over domains.
 
-    gains: domain -> gain of DAPT over the base. printed_gains: the paper's, {} for none. overlap: `overlap_matrix`
-    or `overlap_table`. Fewer than three domains with both leave the row excluded.
+    gains: domain -> gain of DAPT over the base. printed_gains: the paper's on like tasks, {} for none. overlap:
+    `overlap_matrix` or `overlap_table`. Fewer than three domains with both leave the row excluded.
     """
     distance = {} if overlap is None else {name: 100 - share for name, share in shared_with_pt(overlap).items()}
     known = [domain for domain in gains if domain in distance]
     comparison = "the slope of dapt - base on the words not shared with PT"
     row = Row(FARTHER, "all", comparison, "3.1, Figure 2, Table 3", UNKNOWN, unit="points for 10 % fewer shared words")
-    if printed_gains:
+    if len(printed_gains) > 2:
         theirs = {name: 100 - share for name, share in paper_shares().items()}
         row.paper_effect = float(_slope(theirs, list(printed_gains)) @ list(printed_gains.values()))
     if len(known) < 3:
-        need = "No overlap of the domains with PT was given" if overlap is None else f"{len(known)} domains have both"
+        both = f"{counted(len(known), 'domain')} with both"
+        need = "No overlap of the domains with PT was given" if overlap is None else both
         row.excluded = f"{need}: a trend needs DAPT gains and overlaps of three domains."
         return row
     row.found = mean_effect([gains[domain] for domain in known], _slope(distance, known))

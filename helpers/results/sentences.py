@@ -5,7 +5,7 @@ import pandas as pd
 from helpers.methods import method_title
 from helpers.results.calibration import PREDICTORS
 from helpers.results.records import RECIPES
-from helpers.results.verdicts import MEASURES, SURE, VERDICT_TITLES
+from helpers.results.verdicts import MEASURES, SURE, VERDICT_TITLES, counted
 
 
 def verdict_counts(claims: pd.DataFrame) -> pd.DataFrame:
@@ -148,11 +148,6 @@ def _scores(tables: dict) -> pd.DataFrame:
     rows = pd.concat(frames)
     rows = rows[rows["recipe"] == "paper"] if "recipe" in rows else rows
     return rows.groupby(["task", "method"])["mean"].first().unstack()
-
-
-def counted(number: int, noun: str) -> str:
-    """'1 task', '3 tasks'."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def adaptations(chance: pd.DataFrame) -> str:

@@ -117,9 +117,19 @@ def test_every_domain_must_gain_for_the_claim_on_domains(study):
     assert found["verdict"] in ("undecided", "smaller") and "dapt - base in reviews" in found["comparison"]
     domains = rows_of(table, "dapt_beats_base", "domain").set_index("domain")
     assert found["effect"] == pytest.approx(domains.loc["reviews", "effect"])
-    assert found["paper_effect"] == pytest.approx((1.6 + 0.0) / 2), "the paper's least sure domain is news"
+    assert found["paper_effect"] == pytest.approx(0.0, abs=1e-9), "the paper's on AG, here the one task of news"
     accuracy |= {("imdb", "dapt"): 0.35}
     assert rows_of(claims(study(accuracy, seeds=5)), EVERY_DOMAIN, "all")["verdict"].item() == "reversed"
+
+
+def test_of_one_domain_nothing_more_is_asked_and_of_two_the_papers_same_two(study):
+    one = {key: value for key, value in cells(base=0.5, dapt=0.8).items() if key[0] == "imdb"}
+    found = rows_of(claims(study(one, seeds=5)), EVERY_DOMAIN, "all").iloc[0]
+    assert found["verdict"] == "undecided" and np.isnan(found["p_holm"]) and "only domain" in found["why"]
+    two = {key: value for key, value in cells(base=0.5, dapt=0.8).items() if key[0] in ("imdb", "chemprot")}
+    found = rows_of(claims(study(two, seeds=5)), EVERY_DOMAIN, "all").iloc[0]
+    gains = rows_of(claims(study(two, seeds=5)), "dapt_beats_base", "task").set_index("task")["paper_effect"]
+    assert found["paper_effect"] == pytest.approx(gains.min())
 
 
 def test_holm_over_all_claims_judged_over_all(study):
