@@ -1,8 +1,8 @@
 """Masked-LM adaptation against Hugging Face's Trainer: useful (not padding) tokens a second.
 
-Same model, texts, threads, sequence length and effective batch. The Trainer as it comes pads to the longest text of a
-batch, as run_mlm.py --line_by_line does; the tuned one reads full blocks, compiled and in bf16 where the machine has it
-(`benchmarks/trainer.py`). Then the share of the chip's own matrix rate, and growth with the text.
+Same model, texts, threads and sequence length, and as many tokens an update. The Trainer as it comes pads to the
+longest text of a batch, as run_mlm.py --line_by_line does; the tuned one reads full blocks, compiled and in bf16 where
+the machine has it (`benchmarks/trainer.py`). Then the share of the chip's own matrix rate, and growth with the text.
 """
 
 import json
@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -24,6 +25,7 @@ from benchmarks.trainer import PEERS, tokens_per_second
 from helpers import compute
 from helpers.compute import Meter
 from helpers.data import load_domain, load_task
+from helpers.encoder.packing import tokenize
 from helpers.pretrain import Recipe, adapt, load_masked_lm
 from helpers.pretrain.training import can_compile
 
@@ -115,19 +117,32 @@ def parts(size: str) -> Iterable[Part]:
     yield "growth", partial(growth, (1_000, 4_000) if small else (10_000, 100_000, 1_000_000, 10_000_000))
 
 
+def equal_updates(model: str, texts: list[str], length: int, places: int, steps: int) -> tuple[Recipe, Recipe]:
+    """Recipes whose updates hold as many useful tokens: of windows as texts fall into, and of full blocks of `length`.
+
+    places: what an update may fill: what fills a GPU, or what keeps a CPU's caches warm.
+    """
+    lengths = tokenize(texts, load_masked_lm(model)[1], length).lengths
+    windows = max(4, int(0.95 * places / lengths.mean()) // 4 * 4)  # packed rows are filled to 95 % and more
+    recipe = Recipe("speed", 1e-4, windows, steps=steps, max_length=length)
+    return recipe, replace(recipe, batch_size=max(1, round(windows * lengths.mean() / length)))
+
+
 def beside_trainer(case: str, shape: str, kind: str, length: int, small: bool) -> Iterable[dict]:
     """One shape and length of windows on short or long texts: both Trainers, two processes, share of the chip."""
     cuda = compute.device().type == "cuda"
-    batch = (65_536 if cuda else 4096) // length  # what fills a GPU and what keeps a CPU's caches warm
     steps = 8 if small else 12 if shape == "distilroberta" else 40
-    recipe = Recipe("speed", 1e-4, batch, steps=steps, max_length=length)
     texts = texts_of(kind, 2000)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         model = sized_model(shape, folder)
+        recipe, blocks = equal_updates(model, texts, length, 65_536 if cuda else 4096, steps)
         rounds = [
             [ours(model, texts, recipe, folder)]
-            + [tokens_per_second(model, texts, recipe, folder, tuned, WARM) for tuned in PEERS.values()]
+            + [
+                tokens_per_second(model, texts, blocks if tuned else recipe, folder, tuned, WARM)
+                for tuned in PEERS.values()
+            ]
             for _ in range(1 if small else REPEATS)
         ]
         mine, *theirs = map(median, zip(*rounds, strict=True))

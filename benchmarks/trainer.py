@@ -3,6 +3,8 @@
 import time
 from pathlib import Path
 
+import torch
+
 from helpers import compute
 from helpers.encoder.named import resolve_model
 from helpers.pretrain import Recipe
@@ -27,11 +29,13 @@ def tokens_per_second(model: str, texts: list[str], recipe: Recipe, folder: Path
         TrainingArguments,
     )
 
+    torch.compiler.reset()  # after eight Trainers in one process torch would compile no more of them
     source = resolve_model(model)
     net, tokenizer = AutoModelForMaskedLM.from_pretrained(source), AutoTokenizer.from_pretrained(source)
     dataset = _examples(texts, tokenizer, recipe.max_length, joined=tuned)
     on_cpu = compute.device().type == "cpu"
-    device_batch = recipe.batch_size if tuned else min(recipe.batch_size, 16 if on_cpu else 128)
+    most = recipe.batch_size if tuned else min(recipe.batch_size, 16 if on_cpu else 128)
+    device_batch = next(size for size in range(most, 0, -1) if recipe.batch_size % size == 0)
     marks = []
 
     class Clock(TrainerCallback):
