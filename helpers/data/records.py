@@ -253,7 +253,7 @@ class Texts:
         for where, row, value in records(self.source):
             read += 1
             if column not in value:
-                renamed = " (where there is a TASK_FILE that names its column alone: rename this one)"
+                renamed = " (beside a TASK_FILE these name its column: rename this one)"
                 column = _text_column(value, self.column, where, row, renamed)
             text = value[column]
             if found := fault(text):
