@@ -58,10 +58,9 @@ def _task(task: Task, first, tokenizer) -> list[tuple[str, str, str]]:
     sizes = ", ".join(f"{split} {len(rows)}" for split, rows in frames.items())
     counts = every["label"].value_counts()
     labels = ", ".join(f"{label} {count}" for label, count in counts.head(_MOST_LABELS).items())
-    told = filter(None, (
-        f"{int((counts < 10).sum())} with fewer than ten rows: expect wide intervals" if (counts < 10).any() else "",
-        _doubtful([str(label) for label in counts.index]),
-    ))  # fmt: skip
+    rare = counts[counts < 10]
+    few = f"{len(rare)} with fewer than ten rows: expect wide intervals" if len(rare) else ""
+    told = filter(None, (few, _doubtful([str(label) for label in counts.index])))
     tested = len(task.test)
     used = "the text, the label and the group" if GROUP_COLUMN in every else "the text and the label"
     table = [

@@ -339,9 +339,8 @@ def _label(value: Mapping, name: str, where: str, row: int) -> str:
         return label.strip()
     if isinstance(label, int):  # bool is an int: true and false keep their JSON spelling
         return json.dumps(label)
-    if fault(label).startswith("missing") and name in value:
-        raise UserError(f"{where}, row {row}: {name} has no value; give it a label or take the row out")
     if fault(label).startswith("missing"):
-        raise UserError(f"{where}, row {row}: {_missing(name, value, 'label_column')}")
+        no_value = f"{name} has no value; give it a label or take the row out"
+        raise UserError(f"{where}, row {row}: {no_value if name in value else _missing(name, value, 'label_column')}")
     found = "empty" if isinstance(label, str) else f"a {type(label).__name__}"
     raise UserError(f"{where}, row {row}: {name} is {found}; expected a string or a whole number")

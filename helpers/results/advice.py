@@ -19,6 +19,7 @@ from helpers.methods import method_title, split_selection
 from helpers.results.cells import Cells, adaptations_of_a_text
 from helpers.results.records import RECIPES
 from helpers.results.stats import Comparison, holm
+from helpers.results.verdicts import counted
 
 COLUMNS = ("task", "question", "answer", "evidence")
 QUESTIONS = {
@@ -382,7 +383,7 @@ def _time(seconds: float) -> str:
     for size, unit in ((365 * 86400, "years"), (86400, "days"), (3600, "hours"), (60, "minutes")):
         if seconds >= 1.5 * size:
             return f"{seconds / size:,.0f} {unit}"
-    return f"{seconds:.0f} second{'' if round(seconds) == 1 else 's'}"
+    return counted(round(seconds), "second")
 
 
 def _sure(records: pd.DataFrame, gains: dict) -> tuple[str, str]:

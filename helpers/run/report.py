@@ -18,6 +18,7 @@ from helpers.data import TASKS
 from helpers.errors import UserError
 from helpers.results import caption, sentences
 from helpers.results.render import markdown
+from helpers.results.verdicts import counted
 from helpers.run import readable
 from helpers.run.models import adapted_models, loading, shown
 from helpers.run.notebook_pages import write_pages
@@ -223,8 +224,7 @@ def _scale(config: dict) -> str:
     paper = make_config("paper").model_dump(mode="json")
     changed = any(value != paper[name] for name, value in config.items() if name not in (*HERE, *ABOUT))
     warning = " These are results at this scale, not the paper's own." if changed else ""
-    seeds = config["seeds"]
-    return f"Base model {config['base_model']}, {seeds} seed{'s' * (seeds != 1)} a cell.{warning}"
+    return f"Base model {config['base_model']}, {counted(config['seeds'], 'seed')} a cell.{warning}"
 
 
 def _settings(config: dict) -> pd.DataFrame:

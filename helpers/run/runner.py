@@ -63,13 +63,14 @@ def run_notebooks(
     if first is not None and first not in chosen:
         raise UserError(f"--from {start}: {first.stem} is not among the notebooks to run")
     config, passed = notebooks.check(chosen, preset, parameters or {})
+    if not names:  # what fewer notebooks take is not reckoned apart
+        check_disk(config)
     run = paths.outputs_dir(config.preset, config.output_dir).absolute()
     common = _common_key(config)
     steps = [Step(path, run, passed[path], common) for path in chosen]
-    if force or start or not all(step.found() for step in steps):
+    brought = config.task_file or config.domain_file or data_root(config.data_dir)
+    if brought and (force or start or not all(step.found() for step in steps)):
         _check_texts(config)
-        if not names:  # what fewer notebooks take is not reckoned apart
-            check_disk(config)
     out = out or sys.stdout
     outcomes: list[Outcome] = []
     forced = force
