@@ -36,3 +36,8 @@ def whole(number, what: str, least: int = 1, most: int = 2**63 - 1) -> int:
     if number > most:
         raise UserError(f"{what}={number!r}: expected a whole number of at most {most}.")
     return int(number)
+
+
+def counted(number: int, noun: str) -> str:
+    """'1 task', '3 tasks'."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

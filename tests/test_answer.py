@@ -1,4 +1,4 @@
-"""The table of what was decided, in the README, is what the kept runs' claims.csv say."""
+"""The tables of what was decided, in the READMEs, are what the kept claims say."""
 
 import re
 from pathlib import Path
@@ -33,9 +33,29 @@ def told(run, claim):
     return f"{effect:+.1f} [{low:.1f}, {high:.1f}] {row['verdict']}", printed
 
 
+def lines(readme):
+    """The rows of a README's tables: the first cell, without what stands in brackets -> the other cells."""
+    rows = re.findall(r"^\| ([^|(]+?)(?: \([^|]*\))? \|(.*)\|$", (ROOT / readme).read_text("utf-8"), re.M)
+    return {words: [cell.strip() for cell in cells.split("|")] for words, cells in reversed(rows)}  # the first counts
+
+
 def test_the_answer_is_that_of_the_kept_runs():
-    text = (ROOT / "README.md").read_text("utf-8")
-    lines = dict(re.findall(r"^\| ([^|(]+?)(?: \([^|]*\))? \|(.*)\|$", text, re.M))
+    found = lines("README.md")
     for words, claim in CLAIMS.items():
         demo, laptop = (told(run, claim) for run in RUNS)
-        assert [cell.strip() for cell in lines[words].split("|")] == [demo[0], laptop[0], laptop[1]], claim
+        assert found[words] == [demo[0], laptop[0], laptop[1]], claim
+
+
+def test_the_losses_of_four_runs_are_those_of_their_claims():
+    found, again = lines("outputs/reference_again/README.md"), ROOT / "outputs" / "reference_again" / "h200"
+    runs = [pd.read_csv(file) for file in (again / "claims_text_loss.csv",
+                                           ROOT / "outputs" / "reference" / "tables" / "claims.csv")]  # fmt: skip
+    four, one = (
+        run[(run["measure"] == "text_loss") & (run["scope"] == "all")].set_index("claim")[["effect", "low", "high"]]
+        for run in runs
+    )
+    printed = {claim: found[words] for words, claim in CLAIMS.items() if claim in four.index}
+    assert len(printed) == 9
+    for claim, (together, _, alone) in printed.items():
+        expected = ["{:+.3f} [{:.3f}, {:.3f}]".format(*run.loc[claim]) for run in (four, one)]
+        assert [together, alone] == expected, claim

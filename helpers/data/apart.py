@@ -10,7 +10,7 @@ from scipy.sparse.csgraph import connected_components
 from helpers.data.leaks import NEAR
 from helpers.data.records import GROUP_COLUMN
 from helpers.data.shingles import Shingles, containing
-from helpers.errors import UserError
+from helpers.errors import UserError, counted
 
 SHARES = {"test": 0.2, "dev": 0.1}
 
@@ -46,11 +46,11 @@ def set_apart(rows: pd.DataFrame, wanted: tuple[str, ...], where: str, *, seed: 
     for split, some in found.items():
         if not len(some):
             kinds = len(by_group)
-            kept = f"near copies of {kinds} text{'s' * (kinds > 1)} that stay together"
+            kept = f"near copies of {counted(kinds, 'text')} that stay together"
             if GROUP_COLUMN in rows:
-                kept = f"{kinds} groups by {GROUP_COLUMN} and near copies that stay together"
+                kept = f"{counted(kinds, 'group')} by {GROUP_COLUMN} and near copies that stay together"
             labels = rows["label"].nunique()
-            said = f"{len(rows)} rows of {labels} label{'s' * (labels > 1)}"
+            said = f"{counted(len(rows), 'row')} of {counted(labels, 'label')}"
             said += f", {kept}," if kinds < len(rows) else ""
             raise UserError(
                 f"{where}: {said} are too few to set {split} apart; give ten rows a label or more, "

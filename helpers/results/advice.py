@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 
 from helpers.config import make_config
+from helpers.errors import counted
 from helpers.methods import method_title, split_selection
 from helpers.results.cells import Cells, adaptations_of_a_text
 from helpers.results.records import RECIPES
 from helpers.results.stats import Comparison, holm
-from helpers.results.verdicts import counted
 
 COLUMNS = ("task", "question", "answer", "evidence")
 QUESTIONS = {

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from helpers.errors import counted
 from helpers.methods import BASELINES, method_title, selector_title
 from helpers.results.overlap_claims import paper_shares, shared_with_pt
 from helpers.results.sentences import (
@@ -14,7 +15,6 @@ from helpers.results.sentences import (
     tally,
     verdicts_with_chance,
 )
-from helpers.results.verdicts import counted
 
 _AXES = ("mean", "effect", "gain", "loss", "value")  # what another table is about, the first that it has
 

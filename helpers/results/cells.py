@@ -1,6 +1,8 @@
 """The cells of a study, by task and method, and how two of them are compared: by F1, by log loss, by masked-LM loss."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import reduce
 
 import numpy as np
 import pandas as pd
@@ -40,6 +42,7 @@ class Cells:
 
     def __init__(self, records: pd.DataFrame, draws: int = 1000, seed: int = 0):
         self.draws, self.seed = draws, seed
+        self.adaptations = adaptations_of_a_text(records)
         self.cells = {key: cell.set_index("seed") for key, cell in records.groupby(["task", "method"], sort=False)}
         found = dict(zip(records["task"], records["domain"], strict=True))
         known = [task for task in paper.TASK_TITLES if task in found]
@@ -83,6 +86,11 @@ class Cells:
     def comparison(self, better: str, worse: str) -> str:
         return f"{better} - {worse}"
 
+    def corpus(self, task: str, method: str) -> str:
+        """What the method read for this task: where it is the same for two tasks, so is the adaptation."""
+        corpus = self.cells[task, method]["adaptation_corpus"].iloc[0]
+        return corpus if isinstance(corpus, str) else task
+
     def excluded(self, task: str) -> str:
         """Why Transfer-TAPT of this task says nothing about the claim, '' if its partner is of the same domain."""
         partners = self.cells[task, "transfer_tapt"]["adaptation_corpus"].dropna().unique()
@@ -112,28 +120,25 @@ def _adapted(method: str) -> bool:
     return method not in (*BASELINES, "base")
 
 
-class WithChance(Cells):
+class WithChance:
     """Other cells whose comparisons hold the chance of the adaptations too.
 
-    spread: the standard deviation, in points, that it gives the score of one adaptation on a task; each side of a
+    spread: the standard deviation, in the cells' unit, that it gives one adaptation's mean on a task; each side of a
     comparison that is adapted has it. An adaptation that several tasks share on one side moves them together (DAPT on
     general text serves all), one that stands on both sides is not taken to cancel. degrees: of freedom, with which the
     spread is known.
     """
 
-    def __init__(self, cells: Cells, spread: float, degrees: int):
-        vars(self).update(vars(cells))
-        self.plain, self.spread, self.degrees = cells, spread, degrees
+    def __init__(self, plain, spread: float, degrees: int):
+        self.plain, self.spread, self.degrees = plain, spread, degrees
+
+    def __getattr__(self, name: str):
+        return getattr(self.plain, name)
 
     def compare(self, task: str, better: str, worse: str, claim: Claim | None = None) -> Comparison:
         found = self.plain.compare(task, better, worse, claim)
-        sources = {(side, self._corpus(task, side)): self.spread for side in (better, worse) if _adapted(side)}
-        return with_shared(found, sources, self.degrees)
-
-    def _corpus(self, task: str, method: str) -> str:
-        """What the method read for this task: where it is the same for two tasks, so is the adaptation."""
-        corpus = self.plain.cells[task, method]["adaptation_corpus"].iloc[0]
-        return corpus if isinstance(corpus, str) else task
+        sides = [side for side in (better, worse) if _adapted(side)]
+        return with_shared(found, {(side, self.corpus(task, side)): self.spread for side in sides}, self.degrees)
 
 
 class LogLosses(Cells):
@@ -157,18 +162,42 @@ class TextLosses:
 
     def __init__(self, losses: pd.DataFrame):
         found = losses.groupby(["task", "method"], sort=False)
-        self.cells = {key: rows.groupby("document")["loss"].mean() for key, rows in found}
+        self.cells = {key: rows.pivot(index="adaptation", columns="document", values="loss") for key, rows in found}
+        self.adaptations = max(map(len, self.cells.values()))
         self.groups = {task: groups_of(rows) for task, rows in losses.groupby("task", sort=False)}
-        self.partners = {task: rows["corpus"].iloc[0] for (task, method), rows in found if method == "transfer_tapt"}
+        self.corpora = {key: str(rows["corpus"].iloc[0]) for key, rows in found}
         self.domains = dict(zip(losses["task"], losses["domain"], strict=True))
+        self._known: dict[tuple[str, str, str], Comparison] = {}
 
     methods = Cells.methods
 
-    def compare(self, task: str, better: str, worse: str, claim: Claim) -> Comparison:
-        return paired((self.cells[task, worse] - self.cells[task, better]).dropna(), self.groups[task])
+    def compare(self, task: str, better: str, worse: str, claim: Claim | None = None) -> Comparison:
+        """worse - better, paired by document and by number of the adaptation; the base is one model beside each."""
+        key = (task, better, worse)
+        if key not in self._known:
+            sides = {method: self.cells[task, method] for method in (worse, better)}
+            numbers = reduce(pd.Index.intersection, [one.index for name, one in sides.items() if name != "base"])
+            first, second = (
+                one.reindex(numbers, method="ffill" if name == "base" else None) for name, one in sides.items()
+            )
+            self._known[key] = self._compared((first - second).dropna(axis=1), self.groups[task])
+        return self._known[key]
+
+    def _compared(self, differences: pd.DataFrame, groups: Mapping | None) -> Comparison:
+        """differences: [adaptations, documents]; of several adaptations both are uncertain."""
+        if not differences.size:
+            return UNKNOWN
+        if len(differences) == 1:
+            return paired(differences.iloc[0], groups)
+        numbers = groups and [groups[document] for document in differences.columns]
+        found = paired_mean(differences, np.zeros(differences.shape), groups=numbers)
+        return replace(found, n=differences.shape[1])
+
+    def corpus(self, task: str, method: str) -> str:
+        return self.corpora[task, method]
 
     def excluded(self, task: str) -> str:
-        return _other_domain(task, str(self.partners[task]), self.domains)
+        return _other_domain(task, self.corpus(task, "transfer_tapt"), self.domains)
 
     def mishaps(self, tasks: Sequence[str], methods: Sequence[str]) -> str:
         return ""

@@ -107,7 +107,7 @@ def judged(cells, overlap: pd.DataFrame | None, alpha: float = 0.05) -> list[Row
     printed = Printed() if cells.measure == "f1" else None
     rows = [row for claim in CLAIMS.values() for row in _rows(claim, cells, printed)]
     rows += _every_domain(cells, printed)
-    if isinstance(cells, Cells) and cells.measure == "f1":
+    if _scored(cells):
         rows.append(_farther(cells, printed, overlap))
     judge([row for row in rows if row.scope == "all"], alpha)
     for claim in CLAIMS:
@@ -155,7 +155,7 @@ def _noisy(claim: Claim, cells, pairs: Mapping[str, list]) -> list[str]:
 
     Nor one whose sides always answered alike, as collapsed ones do: no chance was seen there, so none is known.
     """
-    if not isinstance(cells, Cells) or cells.measure != "f1":
+    if not _scored(cells):
         return []
     found = {task: [cells.compare(task, *pair, claim) for pair in each] for task, each in pairs.items()}
     noisy = [
@@ -164,6 +164,11 @@ def _noisy(claim: Claim, cells, pairs: Mapping[str, list]) -> list[str]:
         if (reach := max(detectable_effect(one.standard_error, one.degrees) for one in each)) > NOISY or reach == 0
     ]
     return noisy if len(noisy) < len(pairs) else []
+
+
+def _scored(cells) -> bool:
+    """Whether the cells are a study's own by F1."""
+    return cells.measure == "f1" and not isinstance(cells, Printed)
 
 
 def _left_out(noisy: Sequence[str]) -> str:

@@ -11,9 +11,9 @@ import pandas as pd
 
 from helpers import paper
 from helpers.data.registry import TASKS
-from helpers.errors import UserError
+from helpers.errors import UserError, counted
 from helpers.results.stats import Comparison, mean_interval, t_comparison
-from helpers.results.verdicts import UNKNOWN, Row, counted, in_all, judge, least_sure, mean_effect, table
+from helpers.results.verdicts import UNKNOWN, Row, in_all, judge, least_sure, mean_effect, table
 
 LOSS_CLAIMS = {
     "loss_falls_at_home": "DAPT lowers the loss of its own domain",

@@ -7,8 +7,9 @@ import pandas as pd
 from scipy.special import ndtri
 
 from helpers import paper
+from helpers.errors import counted
 from helpers.results.stats import Comparison, t_comparison
-from helpers.results.verdicts import UNKNOWN, Row, counted, in_all, judge, least_sure, mean_effect
+from helpers.results.verdicts import UNKNOWN, Row, in_all, judge, least_sure, mean_effect
 
 FARTHER = "farther_domains_gain_more"
 ORDER = "overlap_in_the_papers_order"

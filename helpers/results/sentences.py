@@ -2,10 +2,13 @@
 
 import pandas as pd
 
+from helpers.errors import counted
 from helpers.methods import method_title
 from helpers.results.calibration import PREDICTORS
 from helpers.results.records import RECIPES
-from helpers.results.verdicts import MEASURES, SURE, VERDICT_TITLES, counted
+from helpers.results.verdicts import MEASURES, SURE, VERDICT_TITLES
+
+_DIGITS = {"points": 1, "nats": 3}  # that a number of this unit is said with
 
 
 def verdict_counts(claims: pd.DataFrame) -> pd.DataFrame:
@@ -151,31 +154,45 @@ def _scores(tables: dict) -> pd.DataFrame:
 
 
 def adaptations(chance: pd.DataFrame) -> str:
-    """What `adaptation_chance` found: the mean, the tasks where two adaptations surely differ, and the spread."""
+    """What `adaptation_chance` found by each read-out: the mean, the tasks where two surely differ, and the spread."""
+    scored = chance[chance["measure"] == "f1"]
+    parts = [scored[scored["recipe"] == scored["recipe"].iloc[-1]]] if len(scored) else []
+    parts.append(chance[chance["measure"] != "f1"])
+    return " ".join(_adaptations(part) for part in parts if len(part))
+
+
+def _adaptations(chance: pd.DataFrame) -> str:
     *_, whole = chance.to_dict("records")
-    chance = chance[chance["recipe"] == whole["recipe"]]
+    unit, digits = whole["unit"], _DIGITS[whole["unit"]]
     sure = chance[(chance["task"] != "all") & ((chance["low"] > 0) | (chance["high"] < 0))]
-    named = ", ".join(f"{row['task']} ({row['effect']:+.1f})" for row in sure.to_dict("records"))
+    named = ", ".join(f"{row['task']} ({row['effect']:+.{digits}f})" for row in sure.to_dict("records"))
+    what = "DAPT less DAPT by another seed is" if unit == "points" else "It leaves the loss of the tasks' text lower by"
+    mean = f"{what} {whole['effect']:+z.{digits}f} {unit}"
     if pd.isna(whole["low"]):
-        return f"DAPT less DAPT by another seed is {whole['effect']:+z.1f} points; one draw says nothing about chance."
-    interval = f"[{whole['low']:+z.1f}, {whole['high']:+z.1f}]"
+        return f"{mean}; one draw says nothing about chance."
+    interval = f"[{whole['low']:+z.{digits}f}, {whole['high']:+z.{digits}f}]"
+    surely = f"surely not zero on {named}" if named else "surely other than zero on none"
+    text = f"{mean} {interval} in the mean of {counted(len(chance) - 1, 'task')}, {surely}"
+    if pd.isna(whole["spread"]):
+        return f"{text}; that chance is in every interval already."
+    most = whole["spread_at_most"]
+    bound = f", {most:.{digits}f} at most" if pd.notna(most) else ""
     return (
-        f"DAPT less DAPT by another seed is {whole['effect']:+z.1f} points {interval} in the mean of "
-        f"{counted(len(chance) - 1, 'task')}, "
-        + (f"surely not zero on {named}" if named else "surely other than zero on none")
-        + _spread_said(whole["spread"], whole["spread_at_most"])
+        f"{text}; one adaptation's own chance has a standard deviation of {whole['spread']:.{digits}f} {unit} a "
+        f"task{bound}."
     )
-
-
-def _spread_said(spread: float, most: float) -> str:
-    if pd.isna(spread):
-        return "; that chance is in every interval already."
-    bound = f", {most:.1f} at most" if pd.notna(most) else ""
-    return f"; one adaptation's own chance has a standard deviation of {spread:.1f} points a task{bound}."
 
 
 def verdicts_with_chance(table: pd.DataFrame) -> str:
     """How many sure claims of `claims_with_chance` stand, and which verdicts fall to the chance of one adaptation."""
+    return " ".join(
+        ("" if measure == "f1" else "By the loss of the tasks' text: ") + _with_chance(rows)
+        for measure, rows in table.groupby("measure", sort=True)
+    )
+
+
+def _with_chance(table: pd.DataFrame) -> str:
+    unit = table["unit"].iloc[0]
     changed = table[table["verdict"] != table["verdict_with_chance"]]
     surely = table["verdict"].isin(SURE)
     fallen, nulls = (changed.loc[changed["verdict"].isin(words), "claim"] for words in (SURE, ["smaller"]))
@@ -188,6 +205,6 @@ def verdicts_with_chance(table: pd.DataFrame) -> str:
     text += f"; sure no more: {', '.join(fallen)}" if len(fallen) else ""
     borne = table.dropna(subset="sure_up_to").sort_values("sure_up_to", ascending=False)
     if len(borne):
-        named = ", ".join(f"{row['claim']} ({row['sure_up_to']:.1f})" for row in borne.to_dict("records"))
-        text += f"; sure up to a spread, in points a task, of: {named}"
+        named = ", ".join(f"{row['claim']} ({row['sure_up_to']:.{_DIGITS[unit]}f})" for row in borne.to_dict("records"))
+        text += f"; sure up to a spread, in {unit} a task, of: {named}"
     return text + (f"; no longer surely smaller than the paper's: {', '.join(nulls)}." if len(nulls) else ".")

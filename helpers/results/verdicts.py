@@ -194,8 +194,3 @@ def _sentence(row: Row, family: int) -> str:
 
 def _signed(value: float) -> str:
     return f"{round(value, 2) + 0.0:+.2f}"
-
-
-def counted(number: int, noun: str) -> str:
-    """'1 task', '3 tasks'."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"

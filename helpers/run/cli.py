@@ -208,21 +208,18 @@ def status(run: RunName = "demo") -> None:
 def compare(
     first: RunName,
     second: RunName,
-    together: Annotated[bool, typer.Option(help="Judge the claims by the seeds of both runs.")] = False,
+    more: Annotated[list[str] | None, typer.Argument(help="Further runs, with --together.")] = None,
+    together: Annotated[bool, typer.Option(help="Judge the claims by the seeds of all these runs.")] = False,
 ) -> None:
     """The numbers and verdicts of two runs side by side, and which differences exceed noise."""
     from helpers.run import compare
 
-    folders = run_folder(first), run_folder(second)
+    folders = [run_folder(name) for name in (first, second, *(more or ()))]
     if together:
-        told = compare.together(*folders)
-        told = told.loc[(told["scope"] == "all") & told["measure"].isin(["f1", "log_loss"]) & (told["n"] > 0)]
-        told = told[["claim", "measure", "recipe", "verdict", "effect", "low", "high", "n"]]
-        print_table(told.columns, told.round(2).itertuples(index=False))
-        print("One adaptation's own chance, standard deviation in points a task, from how far the two runs lie apart:")
-        spread = compare.adaptation_spread(*folders)
-        print_table(spread.columns, spread.round(2).itertuples(index=False))
+        _print_together(folders)
         return
+    if more:
+        raise UserError(f"{', '.join(more)}: numbers are compared run by run; more than two are judged --together")
     frame, verdicts = compare.compare(*folders), compare.verdicts(*folders)
     if frame.empty and verdicts.empty:
         print(f"{first}, {second}: the runs share no table with a row in common; there is nothing to compare")
@@ -241,6 +238,19 @@ def compare(
         count = verdicts["change"].value_counts()
         print(f"of {len(verdicts)} verdicts over all tasks {count.get('same', 0)} are the same, "
               f"{count.get('one undecided', 0)} undecided in one run, {count.get('differ', 0)} differ")  # fmt: skip
+
+
+def _print_together(folders: list[Path]) -> None:
+    from helpers.run.together import adaptation_spread, claims_of, read_runs
+
+    runs = read_runs(folders)
+    told = claims_of(runs)
+    told = told.loc[(told["scope"] == "all") & told["measure"].isin(["f1", "log_loss", "text_loss"]) & (told["n"] > 0)]
+    told = told[["claim", "measure", "recipe", "verdict", "effect", "low", "high", "unit", "n"]]
+    print_table(told.columns, told.round(3).itertuples(index=False))
+    print("One adaptation's own chance, a standard deviation a task, from how far the runs lie apart:")
+    spread = adaptation_spread(runs)
+    print_table(spread.columns, spread.round(3).itertuples(index=False))
 
 
 @app.command()

@@ -1,11 +1,10 @@
-"""Two runs side by side: numbers and verdicts that differ, and the verdicts of both runs' seeds together."""
+"""Two runs side by side: numbers and verdicts that differ."""
 
 from pathlib import Path
 
 import pandas as pd
 
 from helpers.errors import UserError
-from helpers.methods import BASELINES
 from helpers.run import readable
 
 _KEYS = ("task", "held", "against", "method", "recipe", "labels", "model", "sample", "a", "b", "definition", "claim",
@@ -43,7 +42,7 @@ def verdicts(first: Path | str, second: Path | str) -> pd.DataFrame:
     """
     keys, sides = ["claim", "measure", "recipe"], []
     for run in (first, second):
-        frame = _table(run, "claims", [*keys, "scope", "verdict"])
+        frame = table(run, "claims", [*keys, "scope", "verdict"])
         side = frame.loc[frame["scope"] == "all", [*keys, "verdict"]]
         sides.append(side.assign(**side[keys].astype(object).fillna("").astype(str)))
     found = sides[0].merge(sides[1], on=keys, suffixes=("_1", "_2"))
@@ -53,71 +52,6 @@ def verdicts(first: Path | str, second: Path | str) -> pd.DataFrame:
                                 for a, b in pairs])  # fmt: skip
 
 
-def together(first: Path | str, second: Path | str) -> pd.DataFrame:
-    """The claims on scores judged by the seeds of both runs at once, as `results.claims` returns them.
-
-    first, second: folders of runs of one preset that differ in FIRST_SEED, with their records; what only one of them
-    has scored is left out. Raises UserError for a run without records, runs that share a seed, and runs of which
-    nothing is alike.
-    """
-    from helpers.results import claims
-
-    overlap = _table(first, "overlap", ["a", "b", "definition", "mean"])
-    return claims(pd.concat(_records(first, second), ignore_index=True), overlap if len(overlap) else None)
-
-
-def adaptation_spread(first: Path | str, second: Path | str) -> pd.DataFrame:
-    """The chance of one adaptation by two runs of other seeds: recipe, method, effects, spread, spread_at_most.
-
-    first, second: as for `together`. A row a read-out and adapted method, and 'all' of a read-out. spread: the standard
-    deviation, in points, of one adaptation's gain over the base on one task, from how far the two runs' mean gains lie
-    apart beside the chance of their draws (`results.chance.spread_of`; the test rows are the same); spread_at_most: its
-    bound at 95 %. Methods with fewer than two draws in a run are left out.
-    """
-    from helpers.results.chance import spread_of
-    from helpers.results.stats import t_comparison
-
-    gains = [_gains(side) for side in _records(first, second)]
-    found: dict[tuple[str, str], list] = {}
-    for (recipe, method, task), one in gains[0].items():
-        two = gains[1].get((recipe, method, task), ())
-        if min(len(one), len(two)) > 1:
-            error = (one.var(ddof=1) / len(one) + two.var(ddof=1) / len(two)) ** 0.5
-            apart = t_comparison(one.mean() - two.mean(), error, len(one) + len(two) - 2, len(one))
-            for name in (method, "all"):
-                found.setdefault((recipe, name), []).append(apart)
-    order = sorted(found, key=lambda key: (key[0], key[1] == "all"))
-    rows = [(*key, len(found[key]), *spread_of(found[key])) for key in order]
-    return pd.DataFrame(rows, columns=["recipe", "method", "effects", "spread", "spread_at_most"])
-
-
-def _gains(records: pd.DataFrame) -> dict[tuple[str, str, str], pd.Series]:
-    """(recipe, method, task) -> gain over the base of each seed, for adapted methods."""
-    scores = records.set_index(["recipe", "task", "seed"])
-    base = scores.loc[scores["method"] == "base", "score"]
-    adapted = scores[~scores["method"].isin(["base", *BASELINES])]
-    change = (adapted["score"] - base.reindex(adapted.index)).groupby([adapted["method"], "recipe", "task"])
-    return {(recipe, method, task): gains.dropna() for (method, recipe, task), gains in change}
-
-
-def _records(first: Path | str, second: Path | str) -> list[pd.DataFrame]:
-    """The records of both runs, of the cells that both have."""
-    from helpers.results import load_records
-
-    cell = ["task", "method", "recipe", "base_model", "preset"]
-    sides = [load_records(Path(run) / "records") for run in (first, second)]
-    for run, side in zip((first, second), sides, strict=True):
-        if side.empty:
-            raise UserError(f"{run}: there are no records in it; a kept run has its tables alone, run it again")
-    shared = sides[0][[*cell, "seed"]].merge(sides[1][[*cell, "seed"]])
-    if len(shared):
-        raise UserError(f"{first}, {second}: both have seed {shared['seed'].iloc[0]}; run one with another FIRST_SEED")
-    both = sides[0][cell].drop_duplicates().merge(sides[1][cell].drop_duplicates())
-    if both.empty:
-        raise UserError(f"{first}, {second}: no task and method, scored by one recipe at one preset, is in both")
-    return [side.merge(both) for side in sides]
-
-
 def _tables(run: Path) -> dict[str, pd.DataFrame]:
     found = {path.stem: readable.read(path) for path in sorted(run.glob("tables/*.csv"))}
     if not found:
@@ -125,7 +59,7 @@ def _tables(run: Path) -> dict[str, pd.DataFrame]:
     return found
 
 
-def _table(run: Path | str, name: str, columns: list[str]) -> pd.DataFrame:
+def table(run: Path | str, name: str, columns: list[str]) -> pd.DataFrame:
     """A table of a run that must have these columns; empty where the run has no such table."""
     frame = _tables(Path(run)).get(name, pd.DataFrame(columns=columns))
     if missing := [column for column in columns if column not in frame]:

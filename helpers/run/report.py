@@ -15,10 +15,9 @@ from helpers import files
 from helpers.compute import git_commit, versions
 from helpers.config import ABOUT, HERE, PRESETS, Config, make_config
 from helpers.data import TASKS
-from helpers.errors import UserError
+from helpers.errors import UserError, counted
 from helpers.results import caption, sentences
 from helpers.results.render import markdown
-from helpers.results.verdicts import counted
 from helpers.run import readable
 from helpers.run.models import adapted_models, loading, shown
 from helpers.run.notebook_pages import write_pages

@@ -130,13 +130,14 @@ TABLES = {
     ),
     "adaptation_chance": (
         "DAPT made again by another seed",
-        "Effect: how many points the two lie apart, with 95 %, over n draws of labels. Spread: the standard deviation, "
-        "in points, that the chance of one adaptation gives a task's score; at most: its upper bound at 95 %.",
+        "Effect: how far the two lie apart, with 95 %: in points of F1 over n draws of labels, in nats of the dev "
+        "text's loss over n documents. Spread: the standard deviation that the chance of one adaptation gives a task's "
+        "number; at most: its upper bound at 95 %.",
     ),
     "claims_with_chance": (
         "The claims with the chance of one adaptation counted",
-        "The frozen read-out's effects again; the columns with chance add that spread to every adapted side. Sure up "
-        "to: the largest spread with which the claim would still be sure.",
+        "The effects by the frozen read-out and by the loss of the tasks' dev text again; the columns with chance add "
+        "that spread to every adapted side. Sure up to: the largest spread with which the claim would still be sure.",
     ),
     "label_worth": (
         "",

@@ -93,6 +93,54 @@ def test_one_task_is_the_paired_difference(study):
     assert mean["spread_at_most"] == pytest.approx(bound, rel=1e-3)
 
 
+def text_losses(shifts, documents=400, **methods):
+    """Losses of four tasks' dev texts: DAPT, DAPT again higher by the task's shift, other methods by their own."""
+    random, frames = np.random.default_rng(3), []
+    for task, shift in zip(TASKS, shifts, strict=True):
+        text = random.normal(3, 0.4, documents)
+        for method, higher in {"dapt": 0.0, "dapt_again": shift, **methods}.items():
+            loss = text + higher + random.normal(0, 0.02, documents)
+            frames.append(pd.DataFrame({
+                "task": task, "domain": task, "method": method, "corpus": task, "adaptation": 0,
+                "document": np.arange(documents), "loss": loss,
+            }))  # fmt: skip
+    return pd.concat(frames, ignore_index=True)
+
+
+def test_the_loss_of_the_dev_texts_tells_the_spread_in_nats_and_the_claims_hold_it(study):
+    none = study({("ag", "base"): 0.5})
+    losses = text_losses((0.02, -0.02, 0.02, -0.02), base=0.03)
+    chance = adaptation_chance(none, losses)
+    assert set(chance["measure"]) == {"text_loss"} and set(chance["unit"]) == {"nats"}
+    whole = chance.set_index("task").loc["all"]
+    assert chance["effect"].tolist() == pytest.approx([0.02, -0.02, 0.02, -0.02, 0.0], abs=0.004)
+    assert whole["spread"] == pytest.approx(0.02 / np.sqrt(2), abs=0.003)
+    row = claims_with_chance(none, chance, task_losses=losses).set_index("claim").loc["dapt_beats_base"]
+    differences = [
+        rows[rows["method"] == "base"].set_index("document")["loss"]
+        - rows[rows["method"] == "dapt"].set_index("document")["loss"]
+        for _, rows in losses.groupby("task")
+    ]
+    own = np.mean([one.var(ddof=1) / len(one) for one in differences]) / 4
+    parts = own, whole["spread"] ** 2 / 4
+    degrees = sum(parts) ** 2 / (parts[0] ** 2 / (4 * 399) + parts[1] ** 2 / 4)
+    reach = stats.t.ppf(0.975, degrees) * np.sqrt(sum(parts))
+    assert (row["high_with_chance"] - row["low_with_chance"]) / 2 == pytest.approx(reach, rel=0.02)
+    assert row["high"] - row["low"] < 0.3 * (row["high_with_chance"] - row["low_with_chance"])
+    assert row["verdict"] == "reproduced" and row["unit"] == "nats" and 0.01 < row["sure_up_to"] < 0.03
+    said = caption(chance), caption(claims_with_chance(none, chance, task_losses=losses))
+    assert said[0].startswith("It leaves the loss of the tasks' text lower by ") and " nats a task" in said[0]
+    assert said[1].startswith("By the loss of the tasks' text: ") and "in nats a task, of: dapt_beats_base" in said[1]
+
+
+def test_losses_of_several_adaptations_hold_the_chance_already(study):
+    none, losses = study({("ag", "base"): 0.5}), text_losses((0.02, -0.02, 0.02, -0.02), base=0.03)
+    losses = pd.concat([losses, losses[losses["method"] != "base"].assign(adaptation=1)])
+    chance = adaptation_chance(none, losses)
+    assert chance["spread"].isna().all() and caption(chance).endswith("that chance is in every interval already.")
+    assert claims_with_chance(none, chance, task_losses=losses).empty
+
+
 def test_without_a_second_adaptation_there_is_nothing_to_say(study):
     found = adaptation_chance(study({("ag", "dapt"): 0.6, ("ag", "base"): 0.5}))
     assert found.empty and list(found.columns) == list(COLUMNS) and caption(found) == ""
@@ -113,7 +161,7 @@ def test_claims_with_chance_widen_every_interval_by_the_adapted_sides(study):
     spread = chance["spread"].iloc[-1]
     found = claims_with_chance(records, chance, draws=200).set_index("claim")
     plain = claims(records, draws=200).query("scope == 'all'").set_index("claim")
-    assert list(found.columns) == list(CLAIM_COLUMNS[1:])
+    assert list(found.columns) == list(CLAIM_COLUMNS[1:]) and set(found["unit"]) == {"points"}
     for claim, worse, sides in (("dapt_beats_base", "base", 1), ("not_dapt_below_dapt", "not_dapt", 2)):
         first, second = (records[records.method == name] for name in ("dapt", worse))
         one = paired_combined(
@@ -161,8 +209,8 @@ def test_an_effect_of_the_size_of_the_chance_is_not_sure_with_it(study):
     assert (found["verdict"], found["verdict_with_chance"]) == ("reproduced", "undecided")
     said = caption(claims_with_chance(records, known, draws=200))
     assert said.startswith("With the chance of one adaptation") and "sure no more: dapt_beats_base" in said
-    none = caption(pd.DataFrame({"claim": ["a", "b"], "verdict": ["smaller", "undecided"],
-                                 "verdict_with_chance": "undecided", "sure_up_to": np.nan}))  # fmt: skip
+    table = {"claim": ["a", "b"], "measure": "f1", "unit": "points", "verdict": ["smaller", "undecided"]}
+    none = caption(pd.DataFrame(table | {"verdict_with_chance": "undecided", "sure_up_to": np.nan}))
     assert none.startswith("No claim was sure before the chance of one adaptation is counted; no longer surely smaller")
     assert none.endswith("than the paper's: a.")
 

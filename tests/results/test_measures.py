@@ -66,12 +66,15 @@ def test_adaptations_that_differ_widen_the_interval_of_f1():
     assert told.effect == plain.effect and told.high - told.low > 3 * (plain.high - plain.low)
 
 
-def losses(**by_method):
+def losses(task="ag", domain="news", **by_method):
+    """The loss of a task's dev texts under each method: [documents], or [adaptations, documents]."""
     rows = [
-        {"task": "ag", "domain": "news", "method": method, "corpus": "", "adaptation": 0, "document": n, "loss": loss}
+        {"task": task, "domain": domain, "method": method, "corpus": domain, "adaptation": number, "document": n,
+         "loss": loss}
         for method, values in by_method.items()
-        for n, loss in enumerate(values)
-    ]
+        for number, documents in enumerate(np.atleast_2d(values))
+        for n, loss in enumerate(documents)
+    ]  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -88,6 +91,27 @@ def test_text_loss_is_paired_by_document(tmp_path):
     assert row["comparison"] == "base - dapt" and row["unit"] == "nats" and np.isnan(row["paper_effect"])
     assert found.loc["tapt_beats_base", "verdict"] == "undecided"
     assert found.loc["transfer_hurts", "why"].startswith("No task has records")
+
+
+def test_text_loss_of_several_adaptations_holds_their_chance(tmp_path):
+    random = np.random.default_rng(1)
+    base, documents = random.normal(3, 0.3, 50), random.normal(0, 0.05, 50)
+    dapt = base - 0.2 + documents + np.array([[-0.1], [0.0], [0.1]]) + random.normal(0, 0.02, (3, 50))
+    tapt = base - 0.1 + random.normal(0, 0.05, (3, 50))
+    given = losses(base=base, dapt=dapt, tapt=tapt, dapt_tapt=tapt - 0.3)
+    found = claims(load_records(tmp_path / "none"), task_losses=given)
+    found = found[(found["scope"] == "all") & (found["measure"] == "text_loss")].set_index("claim")
+    # the base is one model, each of the three adaptations is beside it
+    by_hand = paired_mean(np.tile(base, (3, 1)), dapt)
+    row = found.loc["dapt_beats_base"]
+    assert (row["effect"], row["low"], row["high"]) == pytest.approx((by_hand.effect, by_hand.low, by_hand.high))
+    assert row["n"] == 50 and row["low"] < 0 < row["effect"] == pytest.approx(0.2, abs=0.03)
+    # the same means of documents from one adaptation would have been sure
+    alone = claims(load_records(tmp_path / "none"), task_losses=losses(base=base, dapt=dapt.mean(axis=0)))
+    assert alone.query("claim == 'dapt_beats_base' and scope == 'all'")["low"].item() > 0.1
+    # two adapted sides are paired by the number of the adaptation
+    beside = paired_mean(dapt, tapt - 0.3)
+    assert found.loc["dapt_tapt_best", ["low", "high"]].tolist() == pytest.approx([beside.low, beside.high])
 
 
 def test_log_loss_is_judged_beside_f1_where_every_record_has_it(record, tmp_path):

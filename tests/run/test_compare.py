@@ -1,4 +1,4 @@
-"""Two runs side by side: numbers by the keys of their tables, verdicts, and the verdicts of both together."""
+"""Two runs side by side: numbers by the keys of their tables, and verdicts."""
 
 import pandas as pd
 import pytest
@@ -6,9 +6,7 @@ from typer.testing import CliRunner
 
 from helpers.errors import UserError
 from helpers.paths import project_root
-from helpers.results import claims, load_records, write_record
 from helpers.run import cli, compare
-from tests.results.conftest import invent_record
 
 invoke = CliRunner().invoke
 
@@ -93,42 +91,3 @@ def test_a_table_of_claims_without_its_columns_is_one_line(tmp_path):
     run = _write(tmp_path / "a", "claims", [{"claim": "w", "effect": 1.0}])
     with pytest.raises(UserError, match="tables/claims.csv: there is no column measure, recipe, scope, verdict"):
         compare.verdicts(run, run)
-
-
-def test_the_seeds_of_two_runs_are_judged_together_as_if_one_run_had_them(tmp_path):
-    accuracies = {("ag", "base"): 0.6, ("ag", "dapt"): 0.7, ("imdb", "base"): 0.6, ("imdb", "dapt"): 0.65}
-    for (task, method), accuracy in accuracies.items():
-        for run, seeds in (("a", (0, 1, 2)), ("b", (10, 11, 12)), ("both", (0, 1, 2, 10, 11, 12))):
-            for seed in seeds:
-                write_record(tmp_path / run / "records", invent_record(task, method, seed, accuracy))
-    write_record(tmp_path / "a" / "records", invent_record("chemprot", "base", 0, 0.5))  # in one of them alone
-    for run in ("a", "b"):
-        _write(tmp_path / run, "dapt", [{"task": "ag", "mean": 1.0}])
-    found = compare.together(tmp_path / "a", tmp_path / "b")
-    pd.testing.assert_frame_equal(found, claims(load_records(tmp_path / "both" / "records")))
-    assert found.loc[found["n"] > 0, "n"].iloc[0] == 6
-    with pytest.raises(UserError, match="both have seed 0; run one with another FIRST_SEED"):
-        compare.together(tmp_path / "a", tmp_path / "a")
-    _write(tmp_path / "kept", "dapt", [{"task": "ag", "mean": 1.0}])
-    with pytest.raises(UserError, match="there are no records in it"):
-        compare.together(tmp_path / "kept", tmp_path / "a")
-    said = invoke(cli.app, ["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--together"]).output
-    assert "dapt_beats_base" in said and "spread_at_most" in said
-
-
-def test_two_runs_show_the_chance_of_one_adaptation(tmp_path):
-    """TAPT gains 10 points in one run and none in the other: by hand, (difference^2 - error^2) / 2 is the square."""
-    accuracies = {("a", "base"): 0.6, ("b", "base"): 0.6, ("a", "tapt"): 0.7, ("b", "tapt"): 0.6}
-    gains = {}
-    for (run, method), accuracy in accuracies.items():
-        for seed in range(10):
-            write_record(tmp_path / run / "records", invent_record("ag", method, seed + 100 * (run == "b"), accuracy))
-    for run in ("a", "b"):
-        _write(tmp_path / run, "dapt", [{"task": "ag", "mean": 1.0}])
-        scores = load_records(tmp_path / run / "records").pivot(index="seed", columns="method", values="score")
-        gains[run] = scores["tapt"] - scores["base"]
-    found = compare.adaptation_spread(tmp_path / "a", tmp_path / "b")
-    assert found[["recipe", "method", "effects"]].to_numpy().tolist() == [["paper", "tapt", 1], ["paper", "all", 1]]
-    error = sum(gain.var() / 10 for gain in gains.values())
-    expected = ((gains["a"].mean() - gains["b"].mean()) ** 2 - error) / 2
-    assert found["spread"].tolist() == pytest.approx([expected**0.5] * 2)
