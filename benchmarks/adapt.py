@@ -136,26 +136,29 @@ def beside_trainer(case: str, shape: str, kind: str, length: int, small: bool) -
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         model = sized_model(shape, folder)
+        net = load_masked_lm(model)[0]
+        width = net.config.hidden_size
         recipe, blocks = equal_updates(model, texts, length, 65_536 if cuda else 4096, steps)
         if cuda:  # a process tries and compiles for each number of rows as it meets it: seconds of its first training
             ours(model, texts, recipe, folder)
         rounds = []
         for _ in range(1 if small else REPEATS):
-            mine = ours(model, texts, recipe, folder)
-            theirs = (
+            pair = ours(model, texts, recipe, folder), compute.matrix_rate(width)
+            theirs = [
                 tokens_per_second(model, texts, blocks if tuned else recipe, folder, tuned, WARM)
                 for tuned in PEERS.values()
-            )
-            rounds.append([mine, *theirs])
+            ]
+            rounds.append((*pair, *theirs))
             # a machine that is lent for minutes may be gone before the medians are known
-            print(f"  {case}, tokens/s: {', '.join(f'{one:,.0f}' for one in rounds[-1])}", file=sys.stderr)
-        mine, *theirs = map(median, zip(*rounds, strict=True))
+            told = ", ".join(f"{speed:,.0f}" for speed in (pair[0], *theirs))
+            print(f"  {case}, tokens/s: {told}", file=sys.stderr)
+        mine, _, *theirs = map(median, zip(*rounds, strict=True))
         for title, speed in zip(PEERS, theirs, strict=True):
             yield row(case, "tokens/s", mine, speed, title, more_is_better=True)
         if not cuda and shape == "mini" and length == 128:
             divided = ours_by_processes(model, texts, recipe, folder)
             yield row(f"{case}: a process a core", "tokens/s", divided, mine, "one process", more_is_better=True)
-        yield share_of_chip(case, mine, load_masked_lm(model)[0].config)
+        yield share_of_chip(case, [one[:2] for one in rounds], net.config)
 
 
 def growth(sizes: tuple[int, ...]) -> Iterable[dict]:
@@ -187,16 +190,20 @@ def matrix_rates() -> dict:
     return row("matrix product of a layer of width 768", "GFLOP/s", *rates, "fp32", more_is_better=True)
 
 
-def share_of_chip(case: str, tokens_per_second: float, config) -> dict:
-    """Share of the chip's measured matrix rate that the training's own products use, attention scores not counted."""
+def share_of_chip(case: str, rounds: list[tuple[float, float]], config) -> dict:
+    """Share of the chip's measured matrix rate that the training's own products use, attention scores not counted.
+
+    rounds: tokens a second beside the rate found right after it, for a machine's rate may change from one minute to the
+    next; the round of the median share is told.
+    """
     layers, width, masked = config.num_hidden_layers, config.hidden_size, 0.15
     # weights a token passes: 12 width^2 a layer; of the last one its keys and values, the rest of it and the head for
     # masked tokens only
     weights = width**2 * (12 * (layers - 1) + 2 + 10 * masked) + masked * (width**2 + width * config.vocab_size)
-    needed = 6 * weights * tokens_per_second / 1e9  # 2 forward, 4 backward
-    rate = compute.matrix_rate(width) / 1e9
+    speed, rate = sorted(rounds, key=lambda one: one[0] / one[1])[len(rounds) // 2]
+    needed = 6 * weights * speed  # 2 forward, 4 backward
     product = f"{compute.precision()} matmul"
-    return row(f"{case}: share of the chip", "GFLOP/s", needed, rate, product, more_is_better=True)
+    return row(f"{case}: share of the chip", "GFLOP/s", needed / 1e9, rate / 1e9, product, more_is_better=True)
 
 
 if __name__ == "__main__":

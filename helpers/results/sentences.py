@@ -166,7 +166,10 @@ def _adaptations(chance: pd.DataFrame) -> str:
     unit, digits = whole["unit"], _DIGITS[whole["unit"]]
     sure = chance[(chance["task"] != "all") & ((chance["low"] > 0) | (chance["high"] < 0))]
     named = ", ".join(f"{row['task']} ({row['effect']:+.{digits}f})" for row in sure.to_dict("records"))
-    what = "DAPT less DAPT by another seed is" if unit == "points" else "It leaves the loss of the tasks' text lower by"
+    by_loss = unit == "nats"
+    what = (
+        "By the loss of the tasks' text the other lies above it by" if by_loss else "DAPT less DAPT by another seed is"
+    )
     mean = f"{what} {whole['effect']:+z.{digits}f} {unit}"
     if pd.isna(whole["low"]):
         return f"{mean}; one draw says nothing about chance."
