@@ -194,8 +194,8 @@ def _map(points: pd.DataFrame) -> str:
 
 
 RULES = (
-    ({"comparison", "effect", "spread", "spread_at_most"}, adaptations),
-    ({"verdict", "verdict_with_chance", "sure_up_to"}, verdicts_with_chance),
+    ({"comparison", "unit", "spread", "spread_at_most"}, adaptations),
+    ({"unit", "verdict", "verdict_with_chance", "sure_up_to"}, verdicts_with_chance),
     ({"claim", "scope", "verdict"}, _verdicts),
     ({"held", "against", "exact"}, leaks),
     ({"recipe", "predictor", "pairs", "called", "right"}, foretold),
