@@ -135,10 +135,12 @@ def test_the_loss_of_the_dev_texts_tells_the_spread_in_nats_and_the_claims_hold_
     assert said[1].startswith("By the loss of the tasks' text: ") and "in nats a task, of: dapt_beats_base" in said[1]
 
 
-def test_a_table_of_an_older_version_has_no_sentence():
+def test_a_table_of_an_older_version_is_told_as_any_other():
     old = {"claim": ["a"], "verdict": ["smaller"], "verdict_with_chance": ["smaller"], "sure_up_to": [np.nan]}
     assert caption(pd.DataFrame(old)) == ""
-    assert caption(pd.DataFrame({"comparison": ["a"], "effect": [0.1], "spread": [0.5], "spread_at_most": [1.0]})) == ""
+    assert caption(
+        pd.DataFrame({"comparison": ["a"], "effect": [0.1], "spread": [0.5], "spread_at_most": [1.0]})
+    ).startswith("Effect: ")
 
 
 def test_losses_of_several_adaptations_hold_the_chance_already(study):
