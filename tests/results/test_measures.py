@@ -7,6 +7,7 @@ from scipy import stats
 
 from helpers.results import claims, load_records, write_record
 from helpers.results.stats import paired_combined, paired_mean
+from helpers.results.verdicts import mean_effect
 
 
 def test_paired_mean_of_one_pair_of_cells_by_hand():
@@ -112,6 +113,21 @@ def test_text_loss_of_several_adaptations_holds_their_chance(tmp_path):
     # two adapted sides are paired by the number of the adaptation
     beside = paired_mean(dapt, tapt - 0.3)
     assert found.loc["dapt_tapt_best", ["low", "high"]].tolist() == pytest.approx([beside.low, beside.high])
+
+
+@pytest.mark.parametrize("adaptations", [2, 3])
+def test_intervals_of_a_mean_over_tasks_hold_the_truth_with_as_few_adaptations(adaptations):
+    """Invented losses of four tasks; an adaptation moves a task's mean as much as the chance of its 100 texts does."""
+    random, held = np.random.default_rng(6), 0
+    for _ in range(200):
+        each = []
+        for _ in range(4):
+            text, both = random.normal(0, 8, 100), random.normal(0, 5, (adaptations, 100))
+            losses = random.normal(0, 1, (adaptations, 1)) + text + both
+            each.append(paired_mean(losses, 0 * losses))
+        found = mean_effect(each)
+        held += found.low <= 0 <= found.high
+    assert 0.92 <= held / 200 <= 0.99
 
 
 def test_log_loss_is_judged_beside_f1_where_every_record_has_it(record, tmp_path):
