@@ -56,6 +56,12 @@ def find(folder: Path, name: str) -> Path | None:
     return found[0] if found else None
 
 
+def in_data_root(data_dir: str | Path, kind: str, name: str) -> Path | None:
+    """The file or folder of a text in the data root, None where it has none. kind: 'tasks' or 'domains'."""
+    root = data_root(data_dir)
+    return find(root / kind, name) if root else None
+
+
 def splits_in(folder: Path) -> dict[str, list[Path]]:
     """{"train", "dev", "test": its files} of those splits a folder has; validation, valid and val stand for dev."""
     found: dict[str, list[Path]] = {}

@@ -32,7 +32,7 @@ from helpers.data.registry import (
     own_task,
     task_spec,
 )
-from helpers.data.sources import ALIASES, SPLITS, data_root, domain_name, find, splits_in
+from helpers.data.sources import ALIASES, SPLITS, data_root, domain_name, find, in_data_root, splits_in
 from helpers.errors import UserError, whole
 from helpers.paths import expanded
 
@@ -178,12 +178,10 @@ def load_domain(
     if _is_path(domain, known_domains(domain_file, data_dir)):
         return _own_corpus(name or domain_name(domain), expanded(domain), "your file", text_column)
     spec = domain_spec(str(domain), domain_file, data_dir)
-    root = data_root(data_dir)
     if spec.path and spec.name in own_domains(domain_file):
         return _own_corpus(spec.name, Path(spec.path), "DOMAIN_FILE", text_column)
-    path = find(root / "domains", spec.name) if root else None
-    if path:
-        return Corpus(spec.name, f"data root {root.name}", path=path, text_column=text_column)
+    if path := in_data_root(data_dir, "domains", spec.name):
+        return Corpus(spec.name, f"data root {data_root(data_dir).name}", path=path, text_column=text_column)
     if str(data_dir) == "toy":
         return Corpus(spec.name, "generated", texts=toy.domain_texts(spec.name))
     # The paper's own corpora were never published, so there is nothing to download before the sample.
@@ -273,8 +271,7 @@ def _task_place(spec: TaskSpec, data_dir: str | Path) -> tuple[Path, str]:
         if not place.exists():
             raise UserError(f"task {spec.name!r}: {place} is no folder or file; expected rows with a text and a label")
         return place, f"your {'folder' if place.is_dir() else 'file'} {place.name}"
-    place = find(root / "tasks", spec.name) if root else None
-    if place:
+    if place := in_data_root(data_dir, "tasks", spec.name):
         return place, f"data root {root.name}"
     if spec.kind == "user":
         raise UserError(

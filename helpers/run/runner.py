@@ -21,7 +21,7 @@ from helpers import files, hashing, paths
 from helpers.compute import versions
 from helpers.config import DATA_FOLDERS, Config
 from helpers.data import own_domains
-from helpers.data.sources import data_root, find
+from helpers.data.sources import data_root, in_data_root
 from helpers.errors import UserError
 from helpers.progress import Progress, duration
 from helpers.run import notebooks
@@ -163,13 +163,13 @@ def _check_texts(config: Config) -> None:
     """
     from helpers.study.plan import Plan
 
-    plan, root = Plan(config), data_root(config.data_dir)
+    plan = Plan(config)
     for name in plan.tasks:
-        if spec_of(name, config).kind == "user" or (root and find(root / "tasks", name)):
+        if spec_of(name, config).kind == "user" or in_data_root(config.data_dir, "tasks", name):
             plan.task(name)
     own = own_domains(config.domain_file)
     for name in plan.domains:
-        if name in own or (root and find(root / "domains", name)):
+        if name in own or in_data_root(config.data_dir, "domains", name):
             deque(islice(plan.corpus(name), FIRST_DOCUMENTS), maxlen=0)
 
 
