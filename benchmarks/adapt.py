@@ -136,29 +136,28 @@ def beside_trainer(case: str, shape: str, kind: str, length: int, small: bool) -
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         model = sized_model(shape, folder)
-        net = load_masked_lm(model)[0]
-        width = net.config.hidden_size
+        config = load_masked_lm(model)[0].config
         recipe, blocks = equal_updates(model, texts, length, 65_536 if cuda else 4096, steps)
         if cuda:  # a process tries and compiles for each number of rows as it meets it: seconds of its first training
             ours(model, texts, recipe, folder)
-        rounds = []
+        rounds, rates = [], []
         for _ in range(1 if small else REPEATS):
-            pair = ours(model, texts, recipe, folder), compute.matrix_rate(width)
-            theirs = [
+            speeds = [ours(model, texts, recipe, folder)]
+            rates.append(compute.matrix_rate(config.hidden_size))
+            speeds += [
                 tokens_per_second(model, texts, blocks if tuned else recipe, folder, tuned, WARM)
                 for tuned in PEERS.values()
             ]
-            rounds.append((*pair, *theirs))
+            rounds.append(speeds)
             # a machine that is lent for minutes may be gone before the medians are known
-            told = ", ".join(f"{speed:,.0f}" for speed in (pair[0], *theirs))
-            print(f"  {case}, tokens/s: {told}", file=sys.stderr)
-        mine, _, *theirs = map(median, zip(*rounds, strict=True))
+            print(f"  {case}, tokens/s: {', '.join(f'{speed:,.0f}' for speed in speeds)}", file=sys.stderr)
+        mine, *theirs = map(median, zip(*rounds, strict=True))
         for title, speed in zip(PEERS, theirs, strict=True):
             yield row(case, "tokens/s", mine, speed, title, more_is_better=True)
         if not cuda and shape == "mini" and length == 128:
             divided = ours_by_processes(model, texts, recipe, folder)
             yield row(f"{case}: a process a core", "tokens/s", divided, mine, "one process", more_is_better=True)
-        yield share_of_chip(case, [one[:2] for one in rounds], net.config)
+        yield share_of_chip(case, [(first, rate) for (first, *_), rate in zip(rounds, rates, strict=True)], config)
 
 
 def growth(sizes: tuple[int, ...]) -> Iterable[dict]:

@@ -56,10 +56,11 @@ def find(folder: Path, name: str) -> Path | None:
     return found[0] if found else None
 
 
-def in_data_root(data_dir: str | Path, kind: str, name: str) -> Path | None:
-    """The file or folder of a text in the data root, None where it has none. kind: 'tasks' or 'domains'."""
+def in_data_root(data_dir: str | Path, kind: str, name: str) -> tuple[Path, str] | None:
+    """(file or folder of a text in the data root, words that say so), or None. kind: 'tasks' or 'domains'."""
     root = data_root(data_dir)
-    return find(root / kind, name) if root else None
+    place = find(root / kind, name) if root else None
+    return (place, f"data root {root.name}") if place else None
 
 
 def splits_in(folder: Path) -> dict[str, list[Path]]:

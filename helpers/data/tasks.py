@@ -180,8 +180,9 @@ def load_domain(
     spec = domain_spec(str(domain), domain_file, data_dir)
     if spec.path and spec.name in own_domains(domain_file):
         return _own_corpus(spec.name, Path(spec.path), "DOMAIN_FILE", text_column)
-    if path := in_data_root(data_dir, "domains", spec.name):
-        return Corpus(spec.name, f"data root {data_root(data_dir).name}", path=path, text_column=text_column)
+    if found := in_data_root(data_dir, "domains", spec.name):
+        path, said = found
+        return Corpus(spec.name, said, path=path, text_column=text_column)
     if str(data_dir) == "toy":
         return Corpus(spec.name, "generated", texts=toy.domain_texts(spec.name))
     # The paper's own corpora were never published, so there is nothing to download before the sample.
@@ -271,8 +272,8 @@ def _task_place(spec: TaskSpec, data_dir: str | Path) -> tuple[Path, str]:
         if not place.exists():
             raise UserError(f"task {spec.name!r}: {place} is no folder or file; expected rows with a text and a label")
         return place, f"your {'folder' if place.is_dir() else 'file'} {place.name}"
-    if place := in_data_root(data_dir, "tasks", spec.name):
-        return place, f"data root {root.name}"
+    if found := in_data_root(data_dir, "tasks", spec.name):
+        return found
     if spec.kind == "user":
         raise UserError(
             f"task {spec.name!r}: no {root / 'tasks' / spec.name if root else 'data root'}; put its files there "

@@ -138,13 +138,12 @@ def _losses(folders: Sequence[Path | str]) -> list[pd.DataFrame]:
     sides = [readable.read(file) for file in files]
     cells = _in_all(sides, ["task", "method"])
     sides = [side.merge(cells) for side in sides]
-    texts = [side.loc[side["method"] == "base", ["task", "document"]].drop_duplicates() for side in sides]
+    texts = [set(zip(side["task"], side["document"], strict=True)) for side in sides]
     for run, one in zip(folders, texts, strict=True):
-        if len(one.merge(texts[0])) != len(texts[0]) or len(one) != len(texts[0]):
+        if one != texts[0]:
             raise UserError(f"{folders[0]}, {run}: the losses are of other dev texts; run both on the same tasks")
     return sides
 
 
 def _in_all(sides: Sequence[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
-    return reduce(lambda known, side: known.merge(side[columns].drop_duplicates()), sides[1:],
-                  sides[0][columns].drop_duplicates())  # fmt: skip
+    return reduce(pd.merge, [side[columns].drop_duplicates() for side in sides])

@@ -1,10 +1,23 @@
 """Records of an invented study whose true accuracies are known."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
 
 DOMAINS = {"chemprot": "biomed", "citation_intent": "cs", "ag": "news", "imdb": "reviews"}
+
+
+def invent_losses(task="ag", domain="news", **by_method):
+    """The loss of a task's dev texts under each method: [documents], or [adaptations, documents]."""
+    rows = [
+        {"task": task, "domain": domain, "method": method, "corpus": domain, "adaptation": number, "document": n,
+         "loss": loss}
+        for method, values in by_method.items()
+        for number, documents in enumerate(np.atleast_2d(values))
+        for n, loss in enumerate(documents)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def invent_record(

@@ -9,6 +9,7 @@ from helpers.results import adaptation_chance, caption, claims, claims_with_chan
 from helpers.results.chance import CLAIM_COLUMNS, COLUMNS, spread_of
 from helpers.results.stats import t_comparison, with_shared
 from helpers.results.verdicts import mean_effect
+from tests.results.conftest import invent_losses
 
 TASKS = ("chemprot", "citation_intent", "ag", "imdb")
 
@@ -98,12 +99,10 @@ def text_losses(shifts, documents=400, **methods):
     random, frames = np.random.default_rng(3), []
     for task, shift in zip(TASKS, shifts, strict=True):
         text = random.normal(3, 0.4, documents)
-        for method, higher in {"dapt": 0.0, "dapt_again": shift, **methods}.items():
-            loss = text + higher + random.normal(0, 0.02, documents)
-            frames.append(pd.DataFrame({
-                "task": task, "domain": task, "method": method, "corpus": task, "adaptation": 0,
-                "document": np.arange(documents), "loss": loss,
-            }))  # fmt: skip
+        frames.append(invent_losses(task, task, **{
+            method: text + higher + random.normal(0, 0.02, documents)
+            for method, higher in {"dapt": 0.0, "dapt_again": shift, **methods}.items()
+        }))  # fmt: skip
     return pd.concat(frames, ignore_index=True)
 
 

@@ -1,13 +1,13 @@
 """The same claims by the log loss of the right label and by the masked-LM loss of the tasks' text."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
 
 from helpers.results import claims, load_records, write_record
 from helpers.results.stats import paired_combined, paired_mean
 from helpers.results.verdicts import mean_effect
+from tests.results.conftest import invent_losses
 
 
 def test_paired_mean_of_one_pair_of_cells_by_hand():
@@ -67,22 +67,10 @@ def test_adaptations_that_differ_widen_the_interval_of_f1():
     assert told.effect == plain.effect and told.high - told.low > 3 * (plain.high - plain.low)
 
 
-def losses(task="ag", domain="news", **by_method):
-    """The loss of a task's dev texts under each method: [documents], or [adaptations, documents]."""
-    rows = [
-        {"task": task, "domain": domain, "method": method, "corpus": domain, "adaptation": number, "document": n,
-         "loss": loss}
-        for method, values in by_method.items()
-        for number, documents in enumerate(np.atleast_2d(values))
-        for n, loss in enumerate(documents)
-    ]  # fmt: skip
-    return pd.DataFrame(rows)
-
-
 def test_text_loss_is_paired_by_document(tmp_path):
     base = np.linspace(2, 4, 30)
     noise = np.random.default_rng(0).normal(0, 0.05, 30)
-    given = losses(base=base, dapt=base - 0.5 + noise, not_dapt=base + 0.3, tapt=base + noise)
+    given = invent_losses(base=base, dapt=base - 0.5 + noise, not_dapt=base + 0.3, tapt=base + noise)
     found = claims(load_records(tmp_path / "none"), task_losses=given)
     found = found[(found["scope"] == "all") & (found["measure"] == "text_loss")].set_index("claim")
     row = found.loc["dapt_beats_base"]
@@ -99,7 +87,7 @@ def test_text_loss_of_several_adaptations_holds_their_chance(tmp_path):
     base, documents = random.normal(3, 0.3, 50), random.normal(0, 0.05, 50)
     dapt = base - 0.2 + documents + np.array([[-0.1], [0.0], [0.1]]) + random.normal(0, 0.02, (3, 50))
     tapt = base - 0.1 + random.normal(0, 0.05, (3, 50))
-    given = losses(base=base, dapt=dapt, tapt=tapt, dapt_tapt=tapt - 0.3)
+    given = invent_losses(base=base, dapt=dapt, tapt=tapt, dapt_tapt=tapt - 0.3)
     found = claims(load_records(tmp_path / "none"), task_losses=given)
     found = found[(found["scope"] == "all") & (found["measure"] == "text_loss")].set_index("claim")
     # the base is one model, each of the three adaptations is beside it
@@ -108,7 +96,7 @@ def test_text_loss_of_several_adaptations_holds_their_chance(tmp_path):
     assert (row["effect"], row["low"], row["high"]) == pytest.approx((by_hand.effect, by_hand.low, by_hand.high))
     assert row["n"] == 50 and row["low"] < 0 < row["effect"] == pytest.approx(0.2, abs=0.03)
     # the same means of documents from one adaptation would have been sure
-    alone = claims(load_records(tmp_path / "none"), task_losses=losses(base=base, dapt=dapt.mean(axis=0)))
+    alone = claims(load_records(tmp_path / "none"), task_losses=invent_losses(base=base, dapt=dapt.mean(axis=0)))
     assert alone.query("claim == 'dapt_beats_base' and scope == 'all'")["low"].item() > 0.1
     # two adapted sides are paired by the number of the adaptation
     beside = paired_mean(dapt, tapt - 0.3)

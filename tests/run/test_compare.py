@@ -1,20 +1,14 @@
 """Two runs side by side: numbers by the keys of their tables, and verdicts."""
 
-import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from helpers.errors import UserError
 from helpers.paths import project_root
 from helpers.run import cli, compare
+from tests.run.conftest import write_table
 
 invoke = CliRunner().invoke
-
-
-def _write(run, name, rows):
-    (run / "tables").mkdir(parents=True, exist_ok=True)
-    pd.DataFrame(rows).to_csv(run / "tables" / f"{name}.csv", index=False)
-    return run
 
 
 def test_two_runs_are_compared_by_the_keys_of_their_tables(tmp_path):
@@ -23,9 +17,9 @@ def test_two_runs_are_compared_by_the_keys_of_their_tables(tmp_path):
 
     first, second = tmp_path / "a", tmp_path / "b"
     rows = [("t", "base", 50.0, 48.0, 52.0), ("t", "dapt", 51.0, 49.0, 53.0), ("u", "tfidf", 60.0, None, None)]
-    _write(first, "dapt", scores(*rows, ("only", "base", 1.0, 1.0, 1.0)))
+    write_table(first, "dapt", scores(*rows, ("only", "base", 1.0, 1.0, 1.0)))
     rows = [("u", "tfidf", 61.0, None, None), ("t", "dapt", 51.5, 51.0, 52.0), ("t", "base", 55.0, 53.0, 57.0)]
-    _write(second, "dapt", scores(*rows))
+    write_table(second, "dapt", scores(*rows))
     found = compare.compare(first, second)
     assert found.astype(object).where(found.notna(), None).values.tolist() == [
         ["dapt", "t, base", 50.0, 55.0, 5.0, True],
@@ -34,16 +28,16 @@ def test_two_runs_are_compared_by_the_keys_of_their_tables(tmp_path):
     ]
     text = invoke(cli.app, ["compare", str(first), str(second)]).output
     assert "1 of 2 numbers differ beyond noise" in text and "5.00" in text
-    _write(tmp_path / "b", "dapt", scores(("t", "base", 55.0, 53.0, 57.0)) * 2)
+    write_table(tmp_path / "b", "dapt", scores(("t", "base", 55.0, 53.0, 57.0)) * 2)
     with pytest.raises(UserError, match="tables/dapt.csv, row 3: the same task, method as a row before it"):
         compare.compare(first, second)
 
 
 def test_runs_that_share_nothing_are_one_line(tmp_path):
-    first = _write(tmp_path / "a", "dapt", [{"task": "t", "method": "base", "mean": 50.0}])
+    first = write_table(tmp_path / "a", "dapt", [{"task": "t", "method": "base", "mean": 50.0}])
     others = {"b": ("tapt", "t"), "c": ("dapt", "u")}  # another table; the table of another task
     for run, (table, task) in others.items():
-        second = _write(tmp_path / run, table, [{"task": task, "method": "base", "mean": 50.0}])
+        second = write_table(tmp_path / run, table, [{"task": task, "method": "base", "mean": 50.0}])
         said = invoke(cli.app, ["compare", str(first), str(second)])
         assert said.exit_code == 0
         assert said.output == (
@@ -77,7 +71,7 @@ def test_verdicts_say_what_changed_how(tmp_path):
             "effect": 1.0,
         }
         lower = rows[0] | {"scope": "domain", "verdict": "reversed"}
-        _write(tmp_path / run, "claims", [*rows, rows[0] | {"measure": "log_loss"}, alone, lower])
+        write_table(tmp_path / run, "claims", [*rows, rows[0] | {"measure": "log_loss"}, alone, lower])
     found = compare.verdicts(tmp_path / "a", tmp_path / "b")
     assert found[["claim", "measure", "change"]].values.tolist() == [
         ["w", "f1", "one undecided"], ["x", "f1", "differ"], ["y", "f1", "same"], ["z", "f1", "one undecided"],
@@ -88,6 +82,6 @@ def test_verdicts_say_what_changed_how(tmp_path):
 
 
 def test_a_table_of_claims_without_its_columns_is_one_line(tmp_path):
-    run = _write(tmp_path / "a", "claims", [{"claim": "w", "effect": 1.0}])
+    run = write_table(tmp_path / "a", "claims", [{"claim": "w", "effect": 1.0}])
     with pytest.raises(UserError, match="tables/claims.csv: there is no column measure, recipe, scope, verdict"):
         compare.verdicts(run, run)

@@ -10,15 +10,10 @@ from helpers.results import claims, load_records, write_record
 from helpers.results.stats import paired_mean
 from helpers.run import cli
 from helpers.run.together import TASK_LOSSES, adaptation_spread, claims_of, read_runs
-from tests.results.conftest import invent_record
+from tests.results.conftest import invent_losses, invent_record
+from tests.run.conftest import write_table
 
 invoke = CliRunner().invoke
-
-
-def _write(run, name, rows):
-    (run / "tables").mkdir(parents=True, exist_ok=True)
-    pd.DataFrame(rows).to_csv(run / "tables" / f"{name}.csv", index=False)
-    return run
 
 
 def test_the_seeds_of_two_runs_are_judged_together_as_if_one_run_had_them(tmp_path):
@@ -29,13 +24,13 @@ def test_the_seeds_of_two_runs_are_judged_together_as_if_one_run_had_them(tmp_pa
                 write_record(tmp_path / run / "records", invent_record(task, method, seed, accuracy))
     write_record(tmp_path / "a" / "records", invent_record("chemprot", "base", 0, 0.5))  # in one of them alone
     for run in ("a", "b"):
-        _write(tmp_path / run, "dapt", [{"task": "ag", "mean": 1.0}])
+        write_table(tmp_path / run, "dapt", [{"task": "ag", "mean": 1.0}])
     found = claims_of(read_runs([tmp_path / "a", tmp_path / "b"]))
     pd.testing.assert_frame_equal(found, claims(load_records(tmp_path / "both" / "records")))
     assert found.loc[found["n"] > 0, "n"].iloc[0] == 6
     with pytest.raises(UserError, match="both have seed 0; run one with another FIRST_SEED"):
         read_runs([tmp_path / "a", tmp_path / "a"])
-    _write(tmp_path / "kept", "dapt", [{"task": "ag", "mean": 1.0}])
+    write_table(tmp_path / "kept", "dapt", [{"task": "ag", "mean": 1.0}])
     with pytest.raises(UserError, match="there are no records in it"):
         read_runs([tmp_path / "kept", tmp_path / "a"])
     said = invoke(cli.app, ["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--together"]).output
@@ -50,7 +45,7 @@ def test_two_runs_show_the_chance_of_one_adaptation(tmp_path):
         for seed in range(10):
             write_record(tmp_path / run / "records", invent_record("ag", method, seed + 100 * (run == "b"), accuracy))
     for run in ("a", "b"):
-        _write(tmp_path / run, "dapt", [{"task": "ag", "mean": 1.0}])
+        write_table(tmp_path / run, "dapt", [{"task": "ag", "mean": 1.0}])
         scores = load_records(tmp_path / run / "records").pivot(index="seed", columns="method", values="score")
         gains[run] = scores["tapt"] - scores["base"]
     found = adaptation_spread(read_runs([tmp_path / "a", tmp_path / "b"]))
@@ -67,17 +62,13 @@ def _runs(folder, shifts, documents=300, spread=0.02):
     random = np.random.default_rng(5)
     text, folders, losses = random.normal(3, 0.4, documents), [], {}
     for number, shift in enumerate(shifts):
-        run = _write(folder / f"run{number}", "dapt", [{"task": "ag", "mean": 1.0}])
+        run = write_table(folder / f"run{number}", "dapt", [{"task": "ag", "mean": 1.0}])
         write_record(run / "records", invent_record("ag", "base", 100 * number, 0.6))
         means = {"base": text, "dapt": text - 0.3 + shift, "tapt": text - 0.1 - shift}
         losses[number] = {
             method: mean + (method != "base") * random.normal(0, spread, documents) for method, mean in means.items()
         }
-        pd.DataFrame([
-            {"task": "ag", "domain": "news", "method": method, "corpus": "news", "adaptation": 0, "document": n,
-             "loss": loss, "group": None}
-            for method, values in losses[number].items() for n, loss in enumerate(values)
-        ]).to_csv(run / TASK_LOSSES, index=False)  # fmt: skip
+        invent_losses(**losses[number]).to_csv(run / TASK_LOSSES, index=False)
         folders.append(run)
     return folders, losses
 
