@@ -1,6 +1,6 @@
 """The chance of one adaptation: DAPT beside DAPT of the same text by another seed, which no other interval holds."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -48,7 +48,8 @@ def adaptation_chance(
         if not found:
             continue
         unknown = (np.nan, np.nan)
-        spread = spread_of(found) if cells.adaptations <= 1 else unknown
+        adapted = [cells.corpus(task, CHANCE.methods[0]) for task in tasks]
+        spread = spread_of(found, adapted) if cells.adaptations <= 1 else unknown
         named = [(task, cells.domains[task], one, unknown) for task, one in zip(tasks, found, strict=True)]
         rows += [
             (task, domain, measure, recipe, cells.comparison(*CHANCE.methods), one.effect, one.low, one.high,
@@ -66,8 +67,11 @@ def _read_outs(records: pd.DataFrame, task_losses: pd.DataFrame | None, draws: i
     return found
 
 
-def spread_of(found: Sequence[Comparison]) -> tuple[float, float]:
+def spread_of(found: Sequence[Comparison], adapted: Sequence[Hashable] | None = None) -> tuple[float, float]:
     """The spread of one adaptation and its upper bound at 95 %, from differences of two; nan without errors.
+
+    adapted: which pair of adaptations each difference is of, by default another each. A pair that serves several tasks
+    may move them together, so that they tell of no more than one chance: the bound counts pairs.
 
     An effect of two adaptations has variance 2 spread^2 + standard error^2; over it the n squares sum to a chi-square.
     The estimate is the spread at which that sum is n, so that a task counts by what it can tell (0 where chance of
@@ -83,7 +87,8 @@ def spread_of(found: Sequence[Comparison]) -> tuple[float, float]:
 
         return float(np.sqrt(optimize.brentq(beyond, 0.0, squares.sum() / expected))) if beyond(0.0) > 0 else 0.0
 
-    return at(len(found)), at(stats.chi2.ppf(0.05, len(found)))
+    pairs = len(set(adapted or range(len(found))))
+    return at(len(found)), at(stats.chi2.ppf(0.05, pairs) * len(found) / pairs)
 
 
 def claims_with_chance(
@@ -94,7 +99,7 @@ def claims_with_chance(
 
     records, overlap, task_losses, alpha, draws, seed: as for `claims`. chance: from `adaptation_chance`; a read-out
     that is not in it, or that is of several adaptations of a text, which its intervals hold already, is left out. The
-    spread counts for each adapted side of a difference, with as many degrees of freedom as tasks it was found on.
+    spread counts for each adapted side of a difference, with as many degrees of freedom as adaptations it was found of.
     Returns CLAIM_COLUMNS: effect, interval and verdict as in `claims`, then those with the chance. sure_up_to: the
     largest spread, in steps of 0.1 points to 5 or of 0.002 nats to 0.1, with which the claim would still be sure; nan
     where it is not sure without any. Not in the paper.
@@ -109,7 +114,7 @@ def claims_with_chance(
         known = chance[(chance["measure"] == key[0]) & (chance["recipe"] == key[1])]
         if known.empty or cells.adaptations > 1 or not np.isfinite(spread := known["spread"].iloc[-1]):
             continue
-        degrees = len(known) - 1
+        degrees = known.loc[known["task"] != "all", "domain"].nunique()  # one pair of adaptations a domain
         both = (judged(one, overlap, alpha) for one in (cells, WithChance(cells, spread, degrees)))
         borne = _borne(cells, degrees, overlap, alpha)
         for plain, wide in zip(*both, strict=True):

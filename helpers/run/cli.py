@@ -224,14 +224,13 @@ def compare(
     if frame.empty and verdicts.empty:
         print(f"{first}, {second}: the runs share no table with a row in common; there is nothing to compare")
         return
-    known = frame["beyond noise"].notna()
     shown = frame.assign(**{
         "beyond noise": frame["beyond noise"].astype(object).map({True: "yes", False: "no"}).fillna(""),
         **{name: frame[name].map("{:.2f}".format) for name in ("first", "second", "difference")},
     })  # fmt: skip
     print_table(shown.columns, shown.itertuples(index=False))
-    print(f"{(frame['beyond noise'] == True).sum()} of {known.sum()} numbers differ beyond noise: "  # noqa: E712
-          "their 95% intervals do not overlap")  # fmt: skip
+    apart = frame["beyond noise"].dropna()
+    print(f"{apart.sum()} of {len(apart)} numbers differ beyond noise, as one in twenty unchanged ones does at most")
     if len(verdicts):
         if len(changed := verdicts[verdicts["change"] != "same"]):
             print_table(changed.columns, changed.itertuples(index=False))

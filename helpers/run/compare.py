@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from helpers.errors import UserError
@@ -17,8 +18,9 @@ def compare(first: Path | str, second: Path | str) -> pd.DataFrame:
     """The numbers that two runs share: table, what, first, second, difference, beyond noise.
 
     first, second: folders of runs. A table's rows are matched by its keys (task, method, recipe and so on).
-    'beyond noise': True where the two 95% intervals do not overlap, False where they do, None where a number
-    has no interval. Raises UserError for a folder that is no run, a damaged table, and rows that cannot be told apart.
+    'beyond noise': True where they lie farther apart than `beyond` allows two independent numbers, which one of twenty
+    unchanged ones does too, and fewer where the runs share their test rows; None where a number has no interval. Raises
+    UserError for a folder that is no run, a damaged table, and rows that cannot be told apart.
 
     >>> for run, mean in (("first", 60.0), ("second", 62.5)):
     ...     (tmp / run / "tables").mkdir(parents=True)
@@ -85,7 +87,21 @@ def _rows(name: str, one: pd.DataFrame, other: pd.DataFrame) -> list[tuple]:
     for row in sides[0].merge(sides[1], on=keys, suffixes=("_1", "_2")).to_dict("records"):
         a, b = row[f"{value}_1"], row[f"{value}_2"]
         bounds = [row[f"{side}_{number}"] for number in (1, 2) for side in ("low", "high")]
-        apart = bounds[1] < bounds[2] or bounds[3] < bounds[0]
-        what = ", ".join(row[key] for key in keys if row[key])
-        rows.append((name, what, a, b, b - a, None if pd.isna(bounds).any() else apart))
+        apart = None if pd.isna(bounds).any() else beyond((a, *bounds[:2]), (b, *bounds[2:]))
+        rows.append((name, ", ".join(row[key] for key in keys if row[key]), a, b, b - a, apart))
     return rows
+
+
+def beyond(one: tuple[float, float, float], other: tuple[float, float, float]) -> bool:
+    """Whether two independent numbers (value, low, high) with 95 % intervals differ at the 5 % level.
+
+    Their difference's interval reaches as far as the root of the two reaches' squares; that two intervals do not
+    overlap asks for their sum, a level of half a percent where they are equally wide.
+
+    >>> beyond((50, 48, 52), (53, 51, 55)), beyond((50, 48, 52), (52, 50, 54))
+    (True, False)
+    """
+    below, above = sorted((one, other))
+    if below[2] < above[1]:  # also where a value or an end is infinite
+        return True
+    return bool(above[0] - below[0] > np.hypot(below[2] - below[0], above[0] - above[1]))

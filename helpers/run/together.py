@@ -78,11 +78,12 @@ def adaptation_spread(runs: Runs) -> pd.DataFrame:
     A row a read-out and adapted method, and 'all' of a read-out. spread: the standard deviation, in points, of one
     adaptation's gain over the base on one task, or in nats of its loss on the task's dev text, with that of the text
     selected for it; from how far the runs' means lie apart beside the chance of their draws or documents
-    (`results.chance.spread_of`; the test rows are the same, and an adaptation that serves several tasks counts as one
-    for each). spread_at_most: its bound at 95 %. Methods with fewer than two draws in a run are left out.
+    (`results.chance.spread_of`; the test rows are the same). spread_at_most: its bound at 95 %, for which an adaptation
+    that serves several tasks counts once. Methods with fewer than two draws in a run are left out.
     """
-    found: dict[tuple, list[Comparison]] = {}
+    found: dict[tuple, list[tuple[Comparison, tuple]]] = {}
     gains = [_gains(side) for side in runs.records]
+    corpora = _corpora(runs.records[0])
     for recipe, method, task in gains[0]:
         each = [one.get((recipe, method, task), ()) for one in gains]
         if min(map(len, each)) > 1:
@@ -91,13 +92,15 @@ def adaptation_spread(runs: Runs) -> pd.DataFrame:
                 t_comparison(weights @ means, float(np.sqrt(weights**2 @ errors)), sum(map(len, each)) - len(each), 0)
                 for weights in _contrasts(len(each))
             ]
+            adapted = [(method, corpora[task, method], number) for number in range(len(apart))]
             for name in (method, "all"):
-                found.setdefault(("f1", recipe, name, "points"), []).extend(apart)
-    for method, apart in _apart_by_loss(runs.losses):
+                found.setdefault(("f1", recipe, name, "points"), []).extend(zip(apart, adapted, strict=True))
+    for method, corpus, apart in _apart_by_loss(runs.losses):
+        adapted = [(method, corpus, number) for number in range(len(apart))]
         for name in (method, "all"):
-            found.setdefault(("text_loss", "", name, "nats"), []).extend(apart)
+            found.setdefault(("text_loss", "", name, "nats"), []).extend(zip(apart, adapted, strict=True))
     order = sorted(found, key=lambda key: (*key[:2], key[2] == "all"))
-    rows = [(*key[:3], len(found[key]), *spread_of(found[key]), key[3]) for key in order]
+    rows = [(*key[:3], len(found[key]), *spread_of(*zip(*found[key], strict=True)), key[3]) for key in order]
     return pd.DataFrame(rows, columns=list(SPREAD_COLUMNS))
 
 
@@ -118,8 +121,14 @@ def _gains(records: pd.DataFrame) -> dict[tuple[str, str, str], pd.Series]:
     return {(recipe, method, task): gains.dropna() for (method, recipe, task), gains in change}
 
 
-def _apart_by_loss(losses: Sequence[pd.DataFrame]) -> Iterable[tuple[str, list[Comparison]]]:
-    """(method, how far the runs' losses lie apart on one task's documents), of every adapted method and task."""
+def _corpora(records: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """(task, method) -> what was read, the task itself where a record names nothing: alike for one adaptation."""
+    read = records["adaptation_corpus"].fillna(records["task"])
+    return dict(zip(zip(records["task"], records["method"], strict=True), read, strict=True))
+
+
+def _apart_by_loss(losses: Sequence[pd.DataFrame]) -> Iterable[tuple[str, str, list[Comparison]]]:
+    """(method, text read, how far the runs lie apart on a task's documents), of every adapted method and task."""
     if not losses:
         return
     sides = [one[one["adaptation"] == 0].groupby(["task", "method"], sort=False) for one in losses]
@@ -127,7 +136,11 @@ def _apart_by_loss(losses: Sequence[pd.DataFrame]) -> Iterable[tuple[str, list[C
         if method != "base":
             each = [side.get_group((task, method)).set_index("document")["loss"] for side in sides]
             whole = pd.concat(each, axis=1).dropna()
-            yield method, [paired(whole @ weights, groups_of(rows)) for weights in _contrasts(len(each))]
+            yield (
+                method,
+                rows["corpus"].iloc[0],
+                [paired(whole @ weights, groups_of(rows)) for weights in _contrasts(len(each))],
+            )
 
 
 def _losses(folders: Sequence[Path | str]) -> list[pd.DataFrame]:

@@ -50,6 +50,19 @@ def test_the_bound_on_the_spread_is_above_it_nineteen_times_of_twenty():
     assert np.mean(np.array(bounds) >= spread) == pytest.approx(0.95, abs=0.015)
 
 
+def test_a_pair_of_adaptations_that_serves_several_tasks_counts_once_for_the_bound():
+    """Three tasks move with one pair of adaptations, a fourth with another pair."""
+    chance = np.random.default_rng(1)
+    spread, error, pairs = 0.6, 0.2, ["one", "one", "one", "other"]
+    both = chance.normal(0, np.sqrt(2) * spread, (1000, 2))
+    effects = both[:, [0, 0, 0, 1]] + chance.normal(0, error, (1000, 4))
+    rows = [[t_comparison(one, error, 1e6, 40) for one in row] for row in effects]
+    held = {name: np.mean([spread_of(row, adapted)[1] >= spread for row in rows])
+            for name, adapted in (("counted once", pairs), ("as if each had its own", None))}  # fmt: skip
+    assert held["counted once"] > 0.94 and held["as if each had its own"] < 0.9
+    assert spread_of(rows[0], pairs)[0] == spread_of(rows[0])[0]  # the estimate is no other
+
+
 def test_a_task_that_can_tell_little_says_little_of_the_spread():
     """A noisy task beside three sharp ones: the estimate stays near the truth."""
     chance = np.random.default_rng(0)
