@@ -222,10 +222,12 @@ def _so(
     by_recipe: dict[str, Cells], words: dict, outcome: str, method: str, gains: dict, least: float, alpha: float
 ) -> tuple[str, str]:
     if outcome == "words":
-        gaps = [f"{RECIPES[recipe]}: {said_gain(found)} points above {method_title(best)}, the best model"
-                for recipe, (best, found) in words.items()]  # fmt: skip
-        why = (f"TF-IDF on the same labels lies above the base and every adaptation to own text ({'; '.join(gaps)}). "
-               "First find a base that reads this text better than counting does.")  # fmt: skip
+        sure, unsure = ([f"{said_gain(found)} points beside {method_title(best)} ({RECIPES[recipe]})"
+                         for recipe, (best, found) in words.items() if (found.low > 0) == above]
+                        for above in (True, False))  # fmt: skip
+        why = f"TF-IDF on the same labels surely beats the best of the base and all adaptations: {'; '.join(sure)}"
+        why += f", not surely so: {'; '.join(unsure)}" if unsure else ""
+        why += ". First find a base that reads this text better than counting does."
     elif outcome in ("none", "untold"):
         (recipe, best), top = max(gains.items(), key=lambda item: (_told(item[1]), item[1].high))
         ends = f"the largest gain that fits the run is {top.high:+.1f} points ({method_title(best)}, {RECIPES[recipe]})"
@@ -251,10 +253,10 @@ def _so(
         if "dapt" in outcome:
             why += _controls(by_recipe)
         dearer = sorted({name for _, name in gains if _price(name) > _price(method)}, key=_price)
-        found = _surely_ahead(by_recipe, [(name, method) for name in dearer], alpha)
-        ahead = [name for name in dearer if (name, method) in found]
-        if ahead:
-            why += f" Surely ahead of it, but not surely of the base: {', '.join(map(method_title, ahead))}."
+        others = [(name, method) for name in dearer if name not in helping]  # of those that help the rule has decided
+        if ahead := _surely_ahead(by_recipe, others, alpha):
+            titles = (method_title(name) for name, _ in sorted(ahead, key=lambda pair: _price(pair[0])))
+            why += f" Surely ahead of it, but not surely of the base: {', '.join(titles)}."
         elif dearer:
             why += " What costs more is not surely better."
     return OUTCOMES[outcome], why

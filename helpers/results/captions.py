@@ -48,12 +48,12 @@ def _verdicts(claims: pd.DataFrame) -> str:
 def contrasts(claims: pd.DataFrame) -> str:
     """How many contrasts on single tasks or domains lie surely above zero, below it, or show neither.
 
-    A contrast counts where its p, corrected over the claims of its measure, is below 5 %.
+    A contrast counts where its p is below 5 %, corrected over the contrasts of its claim.
     """
     known = claims.dropna(subset=["effect"])
     sure = known[known["p_holm"] < 0.05]
     up, down = (sure["effect"] > 0).sum(), (sure["effect"] < 0).sum()
-    text = f"Of {counted(len(known), 'contrast')}, {up} surely go the paper's way and {down} against it."
+    text = f"Of {counted(len(known), 'contrast')}, {up} surely go the claim's way and {down} against it."
     return f"{text} The other {len(known) - up - down} show neither." if up + down < len(known) else text
 
 

@@ -72,15 +72,21 @@ class Cells:
             if not len(seeds):
                 return UNKNOWN
             adaptations = first.loc[seeds, "adaptation_seed"].fillna(second.loc[seeds, "adaptation_seed"]).fillna(0)
-            self._known[key] = self.compared(gold[0], first.loc[seeds], second.loc[seeds], adaptations.to_numpy())
+            self._known[key] = self.compared(
+                gold[0], first.loc[seeds], second.loc[seeds], adaptations.to_numpy(), _sides(self, task, better, worse)
+            )
         return self._known[key]
 
-    def compared(self, gold, first: pd.DataFrame, second: pd.DataFrame, adaptations) -> Comparison:
-        """first - second, two cells whose rows are of the same seeds. adaptations: which one each seed is of."""
+    def compared(self, gold, first: pd.DataFrame, second: pd.DataFrame, adaptations, sources=()) -> Comparison:
+        """first - second, two cells whose rows are of the same seeds.
+
+        adaptations: which one each seed is of; sources: the adapted sides.
+        """
         predictions = [np.stack(list(cell["test_predictions"])) for cell in (first, second)]
         return paired_combined(
             gold, *predictions, len(first["labels"].iloc[0]), first["metric"].iloc[0],
-            groups=first["test_groups"].iloc[0], adaptations=adaptations, draws=self.draws, seed=self.seed,
+            groups=first["test_groups"].iloc[0], adaptations=adaptations, sources=sources, draws=self.draws,
+            seed=self.seed,
         )  # fmt: skip
 
     def comparison(self, better: str, worse: str) -> str:
@@ -120,6 +126,11 @@ def _adapted(method: str) -> bool:
     return method not in (*BASELINES, "base")
 
 
+def _sides(cells, task: str, better: str, worse: str) -> list[tuple[str, str]]:
+    """(method, text read) of each adapted side: what two tasks of one adaptation have in common."""
+    return [(side, cells.corpus(task, side)) for side in (better, worse) if _adapted(side)]
+
+
 class WithChance:
     """Other cells whose comparisons hold the chance of the adaptations too.
 
@@ -137,8 +148,7 @@ class WithChance:
 
     def compare(self, task: str, better: str, worse: str, claim: Claim | None = None) -> Comparison:
         found = self.plain.compare(task, better, worse, claim)
-        sides = [side for side in (better, worse) if _adapted(side)]
-        return with_shared(found, {(side, self.corpus(task, side)): self.spread for side in sides}, self.degrees)
+        return with_shared(found, dict.fromkeys(_sides(self, task, better, worse), self.spread), self.degrees)
 
 
 class LogLosses(Cells):
@@ -146,9 +156,9 @@ class LogLosses(Cells):
 
     measure, unit = "log_loss", "nats"
 
-    def compared(self, gold, first: pd.DataFrame, second: pd.DataFrame, adaptations) -> Comparison:
+    def compared(self, gold, first: pd.DataFrame, second: pd.DataFrame, adaptations, sources=()) -> Comparison:
         losses = [np.stack(list(cell["test_log_loss"])) for cell in (second, first)]
-        return paired_mean(*losses, groups=first["test_groups"].iloc[0], adaptations=adaptations)
+        return paired_mean(*losses, groups=first["test_groups"].iloc[0], adaptations=adaptations, sources=sources)
 
     def comparison(self, better: str, worse: str) -> str:
         return f"{worse} - {better}"
@@ -180,17 +190,21 @@ class TextLosses:
             first, second = (
                 one.reindex(numbers, method="ffill" if name == "base" else None) for name, one in sides.items()
             )
-            self._known[key] = self._compared((first - second).dropna(axis=1), self.groups[task])
+            sources = _sides(self, task, better, worse)
+            self._known[key] = self._compared((first - second).dropna(axis=1), self.groups[task], sources)
         return self._known[key]
 
-    def _compared(self, differences: pd.DataFrame, groups: Mapping | None) -> Comparison:
+    def _compared(self, differences: pd.DataFrame, groups: Mapping | None, sources: Sequence) -> Comparison:
         """differences: [adaptations, documents]; of several adaptations both are uncertain."""
         if not differences.size:
             return UNKNOWN
         if len(differences) == 1:
             return paired(differences.iloc[0], groups)
         numbers = groups and [groups[document] for document in differences.columns]
-        found = paired_mean(differences, np.zeros(differences.shape), groups=numbers)
+        found = paired_mean(
+            differences, np.zeros(differences.shape), groups=numbers, adaptations=range(len(differences)),
+            sources=sources,
+        )  # fmt: skip
         return replace(found, n=differences.shape[1])
 
     def corpus(self, task: str, method: str) -> str:

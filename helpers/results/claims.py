@@ -157,7 +157,8 @@ def _noisy(claim: Claim, cells, pairs: Mapping[str, list]) -> list[str]:
     """
     if not _scored(cells):
         return []
-    found = {task: [cells.compare(task, *pair, claim) for pair in each] for task, each in pairs.items()}
+    plain = getattr(cells, "plain", cells)  # the chance of adaptations, once counted, changes no set of tasks
+    found = {task: [plain.compare(task, *pair, claim) for pair in each] for task, each in pairs.items()}
     noisy = [
         task
         for task, each in found.items()

@@ -6,6 +6,7 @@ from helpers.errors import counted
 from helpers.methods import method_title
 from helpers.results.calibration import PREDICTORS
 from helpers.results.records import RECIPES
+from helpers.results.stats import holm
 from helpers.results.verdicts import MEASURES, SURE, VERDICT_TITLES
 
 _DIGITS = {"points": 1, "nats": 3}  # that a number of this unit is said with
@@ -38,7 +39,10 @@ def tally(claims: pd.DataFrame) -> str:
     text = "; ".join(parts) or "0 claims: none decided"
     text = f"{text[0].upper()}{text[1:]}."
     if "undecided" in counts:
-        text += " Undecided: the run fits no effect and the paper's alike, or the paper names none; see the reasons."
+        text += (
+            " Undecided: the run fits no effect and the paper's alike, the paper names none, the claim is sure alone"
+            " and not among the others, or nothing was compared; see the reasons."
+        )
     return text
 
 
@@ -164,7 +168,8 @@ def adaptations(chance: pd.DataFrame) -> str:
 def _adaptations(chance: pd.DataFrame) -> str:
     *_, whole = chance.to_dict("records")
     unit, digits = whole["unit"], _DIGITS[whole["unit"]]
-    sure = chance[(chance["task"] != "all") & ((chance["low"] > 0) | (chance["high"] < 0))]
+    alone = chance[chance["task"] != "all"]
+    sure = alone[holm(alone["p"]) < 0.05]
     named = ", ".join(f"{row['task']} ({row['effect']:+.{digits}f})" for row in sure.to_dict("records"))
     by_loss = unit == "nats"
     what = (

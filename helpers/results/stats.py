@@ -30,8 +30,9 @@ class Interval:
 class Comparison:
     """A paired difference: effect with its interval, two-sided p, n pairs, standard error, degrees of freedom.
 
-    own, sources, shared_degrees: of a comparison made by `with_shared`, the variance and degrees of its own, the
-    standard deviation that each shared source adds by name, and the degrees with which those are known.
+    own, sources, shared_degrees, estimate: of a comparison made by `with_shared`, the variance and degrees of its own,
+    the standard deviation that each shared source adds by name, the degrees with which those are known, and from which
+    estimate: alike in two comparisons that have it from one.
     """
 
     effect: float
@@ -44,6 +45,7 @@ class Comparison:
     own: tuple[float, float] | None = None
     sources: Mapping = field(default_factory=dict)
     shared_degrees: float = np.nan
+    estimate: Hashable = None
 
 
 def mean_interval(values, confidence: float = 0.95) -> Interval:
@@ -81,16 +83,16 @@ def stragglers(scores: pd.Series) -> list:
 
 
 def paired_combined(
-    gold, first, second, n_labels: int, metric: str, *, groups=None, adaptations=None, draws=1000, seed=0,
-    confidence=0.95,
+    gold, first, second, n_labels: int, metric: str, *, groups=None, adaptations=None, sources=(), draws=1000,
+    seed=0, confidence=0.95,
 ) -> Comparison:  # fmt: skip
     """Difference of two methods' F1 (first - second, points 0..100) with seeds and examples both uncertain.
 
     gold: label numbers [examples]. first, second: predictions [seeds, examples], the same seeds in both. metric:
     'macro_f1' or 'micro_f1'. groups: a number an example [examples]; examples of one group (sentences of one
     abstract) are redrawn together. adaptations: a number a seed [seeds], which adaptation it was fine-tuned from; where
-    there are several, what they differ by beyond their seeds' own chance is counted too. draws, seed: of the bootstrap
-    over examples.
+    there are several, what they differ by beyond their seeds' own chance is counted too. sources: names of the adapted
+    sides, for means over tasks that share one (see `with_shared`). draws, seed: of the bootstrap over examples.
 
     The variance of the seeds' scores and that of redrawn examples both hold the chance of a seed on an example
     (their interaction), so their sum counts it twice. It is estimated from how the seeds move apart when examples
@@ -111,15 +113,16 @@ def paired_combined(
     interaction = (redrawn - over_seeds[:, None]).var(axis=0, ddof=1).sum() / (n - 1) / n
     total = max(seeds_part + examples_part - interaction, seeds_part, examples_part)
     variances, degrees = [seeds_part, total - seeds_part], [n - 1, counts.shape[0] - 1]
-    return _with_adaptations(by_seed, adaptations, variances, degrees, confidence)
+    return _with_adaptations(by_seed, adaptations, sources, variances, degrees, confidence)
 
 
-def paired_mean(first, second, *, groups=None, adaptations=None, confidence=0.95) -> Comparison:
+def paired_mean(first, second, *, groups=None, adaptations=None, sources=(), confidence=0.95) -> Comparison:
     """Difference of two methods' means (first - second) of a number a seed and example, both of them uncertain.
 
-    first, second: [seeds, examples], the same of both, as log losses. groups, adaptations: as in `paired_combined`. The
-    variance of a mean over seeds and examples drawn crosswise: that of the seeds' means, plus that of the examples'
-    means, less their interaction, which both hold; examples of one group are summed first, for they are drawn together.
+    first, second: [seeds, examples], the same of both, as log losses. groups, adaptations, sources: as in
+    `paired_combined`, or every seed an adaptation of its own. The variance of a mean over seeds and examples drawn
+    crosswise: that of the seeds' means, plus that of the examples' means, less their interaction, which both hold;
+    examples of one group are summed first, for they are drawn together.
     """
     differences = np.atleast_2d(np.asarray(first, float)) - np.atleast_2d(np.asarray(second, float))
     (n, examples), by_seed, by_example = differences.shape, differences.mean(axis=1), differences.mean(axis=0)
@@ -136,11 +139,15 @@ def paired_mean(first, second, *, groups=None, adaptations=None, confidence=0.95
     seeds_part, examples_part = by_seed.var(ddof=1) / n, scale * (by_unit**2).sum()
     interaction = scale * (left**2).sum() / (n - 1) / n
     total = max(seeds_part + examples_part - interaction, seeds_part, examples_part)
-    return _with_adaptations(by_seed, adaptations, [seeds_part, total - seeds_part], [n - 1, units - 1], confidence)
+    variances, degrees = [seeds_part, total - seeds_part], [n - 1, units - 1]
+    return _with_adaptations(by_seed, adaptations, sources, variances, degrees, confidence)
 
 
-def _with_adaptations(by_seed, adaptations, variances, degrees, confidence: float) -> Comparison:
+def _with_adaptations(by_seed, adaptations, sources, variances, degrees, confidence: float) -> Comparison:
     """The mean of the seeds' differences, with the chance of the adaptations beside the variances given.
+
+    variances, degrees: of the seeds' part and the examples'. Where every seed is of another adaptation, the seeds'
+    part is theirs.
 
     Between adaptations of m seeds each the means vary by the adaptations' own variance and by that of seeds / m; the
     first, if positive, is added as a part with as many degrees of freedom as there are adaptations, less one.
@@ -150,16 +157,24 @@ def _with_adaptations(by_seed, adaptations, variances, degrees, confidence: floa
     n = len(by_seed)
     numbers = np.zeros(n) if adaptations is None else np.asarray(adaptations)
     groups = [by_seed[numbers == number] for number in np.unique(numbers)]
-    if 1 < len(groups) < n:
+    own = 0.0
+    if len(groups) == n:
+        own, variances, degrees = variances[0], variances[1:], degrees[1:]
+    elif len(groups) > 1:
         within = sum(((group - group.mean()) ** 2).sum() for group in groups) / (n - len(groups))
         between = np.var([group.mean() for group in groups], ddof=1)
         own = max(0.0, between - within * np.mean([1 / len(group) for group in groups]))
         own *= sum((len(group) / n) ** 2 for group in groups)  # the mean of seeds weights an adaptation by its seeds
         # the spread over all seeds holds the adaptations' too; within one adaptation it is the seeds' own
-        variances = [within / n if own else variances[0], variances[1], own]
-        degrees = [*degrees, len(groups) - 1]
+        variances = [within / n if own else variances[0], variances[1]]
     error = float(np.sqrt(sum(variances)))
-    return t_comparison(float(by_seed.mean()), error, satterthwaite(variances, degrees), n, confidence)
+    found = t_comparison(float(by_seed.mean()), error, satterthwaite(variances, degrees), n, confidence)
+    if len(groups) == 1:
+        return found
+    # how much of it is which side's cannot be told: each side of the difference is given the same
+    named = tuple(sources) or ("adaptations",)
+    shares = dict.fromkeys(named, float(np.sqrt(own / len(named))))
+    return with_shared(found, shares, len(groups) - 1, estimate=named, confidence=confidence)
 
 
 def t_comparison(effect: float, error: float, degrees: float, n: int, confidence: float = 0.95) -> Comparison:
@@ -174,16 +189,20 @@ def t_comparison(effect: float, error: float, degrees: float, n: int, confidence
     return Comparison(float(effect), effect - reach, effect + reach, p, n, float(error), float(degrees))
 
 
-def with_shared(found: Comparison, sources: Mapping[Hashable, float], degrees: float) -> Comparison:
-    """A comparison with further sources of chance, which others may have too. degrees: with which they are known.
+def with_shared(
+    found: Comparison, sources: Mapping[Hashable, float], degrees: float, *, estimate: Hashable = "one", confidence=0.95
+) -> Comparison:
+    """A comparison with further sources of chance, which others may have too.
 
-    sources: name -> the standard deviation it adds. In a mean of such comparisons what one source adds to several is
-    added up before it is squared, and the degrees count once; see `verdicts.mean_effect`.
+    sources: name -> the standard deviation it adds. degrees, estimate: with which these are known, and whose they are:
+    comparisons that have theirs from one estimate do not know them better together. In a mean of such comparisons what
+    one source adds to several is added up before it is squared; see `verdicts.mean_effect`.
     """
     own = found.standard_error**2, found.degrees
     both = [own[0], sum(sd**2 for sd in sources.values())]
-    whole = t_comparison(found.effect, float(np.sqrt(sum(both))), satterthwaite(both, [own[1], degrees]), found.n)
-    return replace(whole, own=own, sources=dict(sources), shared_degrees=degrees)
+    known = satterthwaite(both, [own[1], degrees])
+    whole = t_comparison(found.effect, float(np.sqrt(sum(both))), known, found.n, confidence)
+    return replace(whole, own=own, sources=dict(sources), shared_degrees=degrees, estimate=estimate)
 
 
 def satterthwaite(variances, degrees) -> float:

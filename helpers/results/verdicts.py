@@ -5,7 +5,7 @@ and ends below the paper's effect. 'undecided': neither zero nor the paper's eff
 has no effect to compare with. Sure means p < alpha after Holm's correction over the row's family.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 
@@ -87,7 +87,8 @@ def table(rows: Sequence[Row]) -> pd.DataFrame:
 def mean_effect(effects: Sequence[Comparison], weights: Sequence[float] | None = None) -> Comparison:
     """Weighted sum (default: the mean) of independent effects, by Student's t with Satterthwaite's degrees.
 
-    What a source of chance that several share adds to each (`stats.with_shared`) is added up before it is squared.
+    What a source of chance that several share adds to each (`stats.with_shared`) is added up before it is squared, and
+    known as well as the estimates behind it.
     """
     weights = np.full(len(effects), 1 / len(effects)) if weights is None else np.asarray(weights)
     effect = float(sum(w * one.effect for w, one in zip(weights, effects, strict=True)))
@@ -101,11 +102,20 @@ def mean_effect(effects: Sequence[Comparison], weights: Sequence[float] | None =
     shared = [(w, one) for w, one in zip(weights, effects, strict=True) if one.own]
     if not shared:
         return mean
-    sources: Counter = Counter()
+    found = defaultdict(list)
     for w, one in shared:
         for name, sd in one.sources.items():
-            sources[name] += w * sd
-    return with_shared(mean, sources, shared[0][1].shared_degrees)
+            found[name].append((w, sd))
+    # one chance, estimated from each task: the root of the mean square is nearer to it than the mean of the roots
+    typical = {name: float(np.sqrt(np.mean([sd**2 for _, sd in each]))) for name, each in found.items()}
+    sources = {name: typical[name] * sum(w for w, _ in each) for name, each in found.items()}
+    known, degrees = Counter(), {}
+    for w, one in shared:  # what each estimate contributes to the sum of squares
+        known[one.estimate] += sum(sources[name] * w * typical[name] for name in one.sources)
+        degrees[one.estimate] = min(one.shared_degrees, degrees.get(one.estimate, np.inf))
+    joint = satterthwaite(list(known.values()), list(degrees.values()))
+    estimate = shared[0][1].estimate if len(known) == 1 else tuple(known)
+    return with_shared(mean, sources, joint, estimate=estimate)
 
 
 def least_sure(effects: Sequence[Comparison]) -> int:
@@ -120,7 +130,8 @@ def in_all(effects: Sequence[Comparison]) -> Comparison:
     That one decides and needs no correction; to be shown negative as the worst of several it does.
     """
     found = effects[least_sure(effects)]
-    return replace(found, p=min(1.0, found.p * len(effects))) if found.effect < 0 else found
+    # an unknown p stays unknown: min(1.0, nan) would be 1.0, and that would be judged
+    return replace(found, p=float(np.minimum(1.0, found.p * len(effects)))) if found.effect < 0 else found
 
 
 def detectable_in_all(effects: Sequence[Comparison], alpha: float, power: float = 0.8) -> float:
@@ -178,17 +189,20 @@ def _sentence(row: Row, family: int) -> str:
     effect = f"{row.comparison} is {_signed(found.effect)} {unit} [{_signed(found.low)}, {_signed(found.high)}]"
     among = f"p = {row.p_holm:.2g} among {family} claims" if family > 1 else f"p = {row.p_holm:.2g}"
     seen = f"an effect of {row.detectable_effect:.2f} would have been seen"
+    whose = "the claim's" if "not" in row.paper_section else "the paper's"
     if row.verdict == "reproduced":
-        return f"{effect}, surely in the paper's direction ({among}; {seen})."
+        return f"{effect}, surely in {whose} direction ({among}; {seen})."
     if row.verdict == "reversed":
-        return f"{effect}, surely against the paper's direction ({among}; {seen})."
+        return f"{effect}, surely against {whose} direction ({among}; {seen})."
     printed = f"the paper's {_signed(row.paper_effect)}"
     if row.verdict == "smaller":
         return f"{effect}: it may be zero and is smaller than {printed} ({among}; {seen})."
     if not found.low <= 0 <= found.high:
         return f"{effect}: alone it differs from zero, among the claims judged with it not surely ({among}; {seen})."
     if not row.paper_effect > 0:
-        return f"{effect}: it may be zero, and the paper has no effect to compare with ({among}; {seen})."
+        none = "has no effect to compare with"
+        none = f"itself has none ({_signed(row.paper_effect)})" if np.isfinite(row.paper_effect) else none
+        return f"{effect}: it may be zero, and the paper {none} ({among}; {seen})."
     return f"{effect}: neither zero nor {printed} can be ruled out ({among}; only {seen})."
 
 

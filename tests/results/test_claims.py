@@ -69,7 +69,7 @@ def judged(effect, error, paper_effect=np.nan, degrees=100.0, **more):
         (0.1, 0.5, 2.75, "smaller", "it may be zero and is smaller than the paper's +2.75"),
         (-0.001, 0.5, 0.75, "undecided", "a - b is +0.00 points [-0.99, +0.99]: neither zero nor the paper's +0.75"),
         (0.1, 0.5, np.nan, "undecided", "the paper has no effect to compare with"),
-        (0.1, 0.5, -0.4, "undecided", "the paper has no effect to compare with"),
+        (0.1, 0.5, -0.4, "undecided", "the paper itself has none (-0.40)"),
         (0.1, np.nan, 2.75, "undecided", "its interval cannot be told, as where all test rows are of one group"),
     ],
 )
@@ -262,6 +262,8 @@ def test_distance_without_overlaps_is_undecided(study):
 def test_one_seed_decides_nothing(study):
     found = rows_of(claims(study(cells(base=0.3, dapt=0.9), seeds=1)), "dapt_beats_base", "all").iloc[0]
     assert found["verdict"] == "undecided" and found["effect"] > 40 and np.isnan(found["p"])
+    found = rows_of(claims(study(cells(base=0.9, dapt=0.3), seeds=1)), "dapt_beats_base", "all").iloc[0]
+    assert found["effect"] < -40 and np.isnan(found["p"]) and "one seed says nothing" in found["why"]
 
 
 def test_missing_methods_are_said(study):

@@ -14,7 +14,8 @@ def test_the_tally_counts_each_claim_once_and_says_what_undecided_means():
     )
     assert sentences.tally(claims) == (
         "By F1, 3 claims: 1 reproduced, 1 smaller than the paper's, 1 undecided. Undecided: the run fits no effect "
-        "and the paper's alike, or the paper names none; see the reasons."
+        "and the paper's alike, the paper names none, the claim is sure alone and not among the others, or nothing was "
+        "compared; see the reasons."
     )
     assert sentences.tally(claims[:1]) == "By F1, 1 claim: 1 reproduced."
     both = claims[:2].assign(measure=["f1", "text_loss"], recipe=["frozen", ""])
@@ -90,7 +91,7 @@ def test_contrasts_are_counted_by_their_corrected_p():
     claims = pd.DataFrame({"claim": "c", "scope": "task", "verdict": "undecided",
                            "effect": [1.0, 2.0, -1.0, np.nan], "p_holm": [0.04, 0.06, 0.01, np.nan]})  # fmt: skip
     assert caption(claims) == (
-        "Of 3 contrasts, 1 surely go the paper's way and 1 against it. The other 1 show neither."
+        "Of 3 contrasts, 1 surely go the claim's way and 1 against it. The other 1 show neither."
     )
 
 

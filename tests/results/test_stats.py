@@ -148,5 +148,28 @@ def test_an_adaptation_with_more_seeds_weighs_more_in_the_mean_and_in_its_error(
     from helpers.results.stats import _with_adaptations
 
     own = np.repeat([0.0, 3.0, 6.0, 9.0], [6, 2, 2, 2])
-    found = _with_adaptations(own, np.repeat([0, 1, 2, 3], [6, 2, 2, 2]), [1.0, 0.0], [11, 100], 0.95)
+    found = _with_adaptations(own, np.repeat([0, 1, 2, 3], [6, 2, 2, 2]), (), [1.0, 0.0], [11, 100], 0.95)
     assert found.standard_error == pytest.approx(np.sqrt(15 * 48 / 144)), "15 is the variance of 0, 3, 6 and 9"
+
+
+@pytest.mark.parametrize(("a_task", "least"), [("its own", 0.92), ("the same", 0.85)])
+def test_a_mean_over_tasks_that_share_their_adaptations_holds_the_truth(a_task, least):
+    """Two adaptations of 40 seeds each, whose chance moves eight tasks apart or together.
+
+    Counted apart for each task, a chance that moves them together would leave 0.74.
+    """
+    from helpers.results.stats import _with_adaptations
+    from helpers.results.verdicts import mean_effect
+
+    random, held, numbers = np.random.default_rng(1), 0, np.repeat([0, 1], 40)
+    for _ in range(600):
+        shared, each = random.normal(0, 0.4, 2), []
+        for task in range(8):
+            moved = shared if a_task == "the same" else random.normal(0, 0.4, 2)
+            gains = np.repeat(moved, 40) + random.normal(0, 1.5, 80) + random.normal(0, 0.4)
+            source = "one" if a_task == "the same" else task
+            parts = [gains.var(ddof=1) / 80, 0.4**2]
+            each.append(_with_adaptations(gains, numbers, [source], parts, [79, 1000], 0.95))
+        found = mean_effect(each)
+        held += found.low <= 0 <= found.high
+    assert held / 600 > least
