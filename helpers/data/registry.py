@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -231,6 +232,15 @@ def root_tasks(data_dir: str | Path = "") -> dict[str, TaskSpec]:
         spec = _own_task(entry, f"data root {root.name}, task {name}", folder)
         found[spec.name] = replace(spec, folder=str(path))
     return found
+
+
+def without_twins(tasks: Collection[str]) -> list[str]:
+    """The tasks without those whose dev and test rows are another's of them too, as RCT-500's are RCT's.
+
+    >>> without_twins(["rct", "rct-sample", "mine"])
+    ['rct', 'mine']
+    """
+    return [task for task in tasks if task not in TASKS or TASKS[task].evaluation not in tasks]
 
 
 def own_task(path: str | Path, domain: str = "") -> TaskSpec:

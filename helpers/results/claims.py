@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from helpers.data.registry import DOMAINS, TASKS
+from helpers.data.registry import DOMAINS, without_twins
 from helpers.methods import CLAIMS, Claim
 from helpers.results.cells import Cells, LogLosses, Printed, TextLosses
 from helpers.results.loss_claims import loss_claims
@@ -76,7 +76,9 @@ def claims(
     rows.sort(key=lambda row: (*row.common.values(), row.measure != "f1", order.index(row.claim), _SCOPES[row.scope]))
     others = [table([overlap_order(overlap, alpha)])] if overlap is not None else []
     domains = dict(zip(records["task"], records["domain"], strict=True))
-    others += [loss_claims(losses, task_domains=domains, alpha=alpha)] if losses is not None else []
+    read = records[records["method"].isin(["dapt", "tapt"])].dropna(subset=["adaptation_corpus", "adaptation_tokens"])
+    tokens = dict(zip(read["method"] + "_" + read["adaptation_corpus"], read["adaptation_tokens"], strict=True))
+    others += [loss_claims(losses, task_domains=domains, tokens=tokens, alpha=alpha)] if losses is not None else []
     others += [_text_losses(task_losses, alpha)] if task_losses is not None else []
     run = {name: " and ".join(sorted(records[name].unique())) for name in ("base_model", "preset")}
     found = [frame for frame in (table(rows), *(other.assign(**run) for other in others)) if len(frame)]
@@ -127,7 +129,7 @@ def _rows(claim: Claim, cells, printed: Printed | None) -> list[Row]:
     excluded = {}
     if claim.name == "transfer_hurts":
         excluded = {task: reason for task in pairs if (reason := cells.excluded(task))}
-    kept = _once({task: pair for task, pair in pairs.items() if task not in excluded})
+    kept = without_twins({task: pair for task, pair in pairs.items() if task not in excluded})
     by_domain = {domain: [task for task in kept if cells.domains[task] == domain] for domain in _domains(cells)}
     scopes = [("task", task, [task]) for task in pairs]
     scopes += [("domain", domain, tasks) for domain, tasks in by_domain.items() if tasks]
@@ -184,11 +186,6 @@ def _pairs(claim: Claim, cells) -> dict[str, list[tuple[str, str]]]:
     return {task: found for task, found in pairs.items() if found}
 
 
-def _once(tasks: Mapping[str, object]) -> list[str]:
-    """The tasks without those whose test rows are another's too."""
-    return [task for task in tasks if task not in TASKS or TASKS[task].evaluation not in tasks]
-
-
 def _domains(cells) -> list[str]:
     """The domains of the cells, in the registry's order, others after."""
     found = dict.fromkeys(cells.domains.values())
@@ -213,7 +210,7 @@ def _paper_effects(
 ) -> Callable[[Iterable[str]], float]:
     """The paper's own effect over tasks: the statistic that the study's row holds, from the printed means."""
     pairs = _pairs(claim, printed) if printed else {}
-    once = _once(pairs)
+    once = without_twins(pairs)
 
     def effect(tasks: Iterable[str]) -> float:
         beside = [[task] if task in pairs else [name for name in once if printed.domains[name] == domains[task]]
@@ -231,7 +228,7 @@ def _paper_effects(
 def _gains(cells, printed: Printed | None) -> tuple[dict[str, Comparison], dict[str, float]]:
     """Mean gain of DAPT over the base in each domain, and the paper's own where it has one."""
     claim = CLAIMS["dapt_beats_base"]
-    tasks = _once(_pairs(claim, cells))
+    tasks = without_twins(_pairs(claim, cells))
     names = {domain: [task for task in tasks if cells.domains[task] == domain] for domain in _domains(cells)}
     gains = {
         domain: mean_effect([cells.compare(task, claim.better, claim.worse[0], claim) for task in found])

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import paper
-from helpers.data.registry import TASKS
+from helpers.data.registry import TASKS, without_twins
 from helpers.errors import UserError, counted
 from helpers.results.stats import Comparison, mean_interval, t_comparison
 from helpers.results.verdicts import UNKNOWN, Row, in_all, judge, least_sure, mean_effect, table
@@ -21,18 +21,20 @@ LOSS_CLAIMS = {
     "own_dapt_has_lowest_loss": "each domain's own DAPT has the lowest loss of all DAPTs",
     "tapt_lowers_task_loss_more": "TAPT lowers the loss of the task's text more than DAPT",
 }
-_SECTIONS = ("3.2, Table 1", "3.2, Table 12", "3.2, Table 12", "4.1, not printed")
+_SECTIONS = ("3.2, Table 1", "3.2, Table 12", "3.2, Table 12", "not in the paper")
 
 
 def loss_claims(
-    documents: pd.DataFrame, *, task_domains: Mapping[str, str] | None = None, alpha: float = 0.05
-) -> pd.DataFrame:
+    documents: pd.DataFrame, *, task_domains: Mapping[str, str] | None = None,
+    tokens: Mapping[str, float] | None = None, alpha: float = 0.05,
+) -> pd.DataFrame:  # fmt: skip
     """Verdicts on masked-LM loss: over all, and for each domain or task.
 
     documents: a row per model, sample and document with model ('base', 'dapt_<domain>', 'tapt_<task>'), sample
     ('generic', a domain, or 'task_<task>' for its dev texts), document (its place in the sample), loss (nats) and maybe
-    group (of documents that belong together). For 'tapt_lowers_task_loss_more' TAPT and the domain's DAPT must have
-    read as many tokens. task_domains: domain of tasks that the registry does not know. alpha: level of the tests.
+    group (of documents that belong together). task_domains: domain of tasks that the registry does not know. tokens:
+    model -> tokens read: where TAPT and the domain's DAPT did not read alike, the row says how many times more. alpha:
+    level of the tests.
 
     Returns `verdicts.COLUMNS`, recipe empty and unit 'nats'. A domain whose loss the paper saw rise (News) counts
     the other way round, as its comparison says. Holm's family is the claims over all, or the rows of one claim.
@@ -43,7 +45,7 @@ def loss_claims(
     pairs = _Pairs(documents)
     rows = [
         *_falls_at_home(pairs), *_rises_on_general_text(pairs), *_own_is_lowest(pairs),
-        *_tapt_against_dapt(pairs, task_domains or {}),
+        *_tapt_against_dapt(pairs, task_domains or {}, tokens or {}),
     ]  # fmt: skip
     judge([row for row in rows if row.scope == "all"], alpha)
     for claim in LOSS_CLAIMS:
@@ -186,20 +188,29 @@ def _own_is_lowest(pairs: _Pairs) -> list[Row]:
     return [*rows, _new(2, "all", "", comparison, found, theirs, parts=[part for row in rows for part in row.parts])]
 
 
-def _tapt_against_dapt(pairs: _Pairs, task_domains: Mapping[str, str]) -> list[Row]:
+def _tapt_against_dapt(pairs: _Pairs, task_domains: Mapping[str, str], tokens: Mapping[str, float]) -> list[Row]:
     """Loss of the task's dev text under the domain's DAPT minus that under TAPT."""
-    rows = []
+    rows, times = {}, {}
     for model, sample in pairs.losses:
         task = sample.removeprefix("task_")
         if sample == f"task_{task}" and model == f"tapt_{task}":
             domain = task_domains.get(task) or (TASKS[task].domain if task in TASKS else "")
             if (f"dapt_{domain}", sample) in pairs.losses:
                 found = pairs.compare((f"dapt_{domain}", sample), (model, sample))
-                rows.append(_new(3, "task", task, f"dapt_{domain} - {model}", found))
+                times[task] = tokens.get(f"dapt_{domain}", np.nan) / tokens.get(model, np.nan)
+                note = _unlike(times[task])
+                rows[task] = _new(3, "task", task, f"dapt_{domain} - {model}", found, note=note)
     if not rows:
         return _missing(3, "No task has losses of its dev text under TAPT and under its domain's DAPT.")
-    found = mean_effect([row.found for row in rows])
-    return [*rows, _new(3, "all", "", "DAPT - TAPT on the task's text, the mean over tasks,", found)]
+    kept = without_twins(rows)
+    found, note = mean_effect([rows[task].found for task in kept]), _unlike(np.mean([times[task] for task in kept]))
+    comparison = "DAPT - TAPT on the task's text, the mean over tasks,"
+    return [*rows.values(), _new(3, "all", "", comparison, found, note=note)]
+
+
+def _unlike(times: float) -> str:
+    """What a row says where DAPT read so many times TAPT's tokens; '' where alike to a tenth, or unknown."""
+    return "" if np.isnan(times) or 0.9 < times < 1.1 else f" DAPT read {times:.1f} times the tokens that TAPT did."
 
 
 def _known_mean(values) -> float:

@@ -113,10 +113,12 @@ def _contrasts(runs: int) -> Iterable[np.ndarray]:
 
 
 def _gains(records: pd.DataFrame) -> dict[tuple[str, str, str], pd.Series]:
-    """(recipe, method, task) -> gain over the base of each seed, for adapted methods."""
+    """(recipe, method, task) -> gain over the base of each seed, for adapted methods: of a run's first adaptation."""
     scores = records.set_index(["recipe", "task", "seed"])
     base = scores.loc[scores["method"] == "base", "score"]
     adapted = scores[~scores["method"].isin(["base", *BASELINES])]
+    which = adapted["adaptation_seed"]
+    adapted = adapted[which.isna() | (which == which.groupby(adapted["method"]).transform("min"))]
     change = (adapted["score"] - base.reindex(adapted.index)).groupby([adapted["method"], "recipe", "task"])
     return {(recipe, method, task): gains.dropna() for (method, recipe, task), gains in change}
 

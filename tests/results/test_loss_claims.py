@@ -103,9 +103,22 @@ def test_tapt_against_dapt_on_the_tasks_text():
     assert rows["effect"].tolist() == pytest.approx([0.3] * 3, abs=0.03) and rows["paper_effect"].isna().all()
     mine = loss_claims(documents, task_domains={"mine": "cs"}).query("task == 'mine'").iloc[0]
     assert mine["comparison"] == "dapt_cs - tapt_mine"
+    tokens = {"dapt_cs": 3e6, "dapt_news": 1e6, "tapt_sciie": 1.5e6, "tapt_bbc": 1.05e6}
+    said = loss_claims(documents, tokens=tokens).query("claim == 'tapt_lowers_task_loss_more'").set_index("task")["why"]
+    assert said["sciie"].endswith(" DAPT read 2.0 times the tokens that TAPT did.") and "times" not in said["bbc"]
+    assert "DAPT read 1.5 times" in said[""] and "surely in the claim's direction" in said[""]
     nothing = whole(loss_claims(losses(shift, ("base",), ("task_bbc",))))
     assert (nothing["verdict"] == "undecided").all() and len(nothing) == 4
     assert "under TAPT and under its domain's DAPT" in nothing.loc["tapt_lowers_task_loss_more", "why"]
+
+
+def test_tasks_with_the_same_dev_rows_are_one_in_the_mean():
+    documents = losses(
+        lambda model, sample: -0.5 if (model, sample) == ("tapt_rct", "task_rct") else 0.0,
+        ("dapt_biomed", "tapt_rct", "tapt_rct-sample"), ("task_rct", "task_rct-sample"),
+    )  # fmt: skip
+    rows = loss_claims(documents).query("claim == 'tapt_lowers_task_loss_more'").set_index("task")
+    assert rows.loc["", "effect"] == rows.loc["rct", "effect"] and "rct-sample" in rows.index
 
 
 def test_a_task_of_your_own_is_judged_by_the_domain_its_records_name(study):

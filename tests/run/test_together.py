@@ -57,6 +57,20 @@ def test_two_runs_show_the_chance_of_one_adaptation(tmp_path):
     assert found["spread"].tolist() == pytest.approx([expected**0.5] * 2)
 
 
+def test_a_run_of_two_adaptations_shows_the_chance_of_one_by_its_first(tmp_path):
+    """Every run's first adaptation of TAPT hits 70 %, its second 60 % in one run: the first ones do not differ."""
+    for run, accuracies in (("a", (0.7, 0.7)), ("b", (0.7, 0.2))):
+        for seed in range(20):
+            number = seed + 100 * (run == "b")
+            write_record(tmp_path / run / "records", invent_record("ag", "base", number, 0.6))
+            adapted = {"corpus": "ag", "seed": number % 2 + 100 * (run == "b")}
+            tapt = invent_record("ag", "tapt", number, accuracies[number % 2], adaptation=adapted)
+            write_record(tmp_path / run / "records", tapt)
+        write_table(tmp_path / run, "dapt", [{"task": "ag", "mean": 1.0}])
+    found = adaptation_spread(read_runs([tmp_path / "a", tmp_path / "b"])).set_index("method")
+    assert found.loc["tapt", "spread"] < 2.0  # of both adaptations it would be some 17
+
+
 def _runs(folder, shifts, documents=300, spread=0.02):
     """Runs of one task whose base reads the same everywhere, whose DAPT and TAPT are shifted by a run's own chance."""
     random = np.random.default_rng(5)
