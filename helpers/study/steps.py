@@ -5,6 +5,7 @@ out, looked up and explained without making any of it; `make` then makes what th
 """
 
 import functools
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,13 +106,32 @@ def missing(steps: Iterable[Step], store: Store) -> list[Step]:
     return list(todo.values())
 
 
+def everything(steps: Iterable[Step]) -> list[Step]:
+    """The steps and all they read, made or not, each once."""
+    found: dict[str, Step] = {}
+
+    def take(step: Step) -> None:
+        if step.key not in found:
+            found[step.key] = step
+            for read in step.reads.values():
+                take(read)
+
+    for step in steps:
+        take(step)
+    return list(found.values())
+
+
 def make(steps: Iterable[Step], store: Store, *, executor: Callable, log: Path, say: Callable = print) -> None:
     """Make what the store lacks, a generation at a time, its members side by side.
 
     executor: number of jobs -> an executor. log: folder for the tracebacks of failures. say: called with a line.
     What would read a failed step is left out, everything else is made; then JobsFailed is raised.
     """
+    steps = list(steps)
     todo, failure = missing(steps, store), None
+    # An executor divides the cores, and sums of floats hang on the threads: one job that is left of several, after a
+    # run was killed, gets no more of them than it would have had beside the others.
+    beside = Counter((step.depth, step.kind) for step in everything(steps))
     failed: set[str] = set()
     for depth in sorted({step.depth for step in todo}):
         generation = [step for step in todo if step.depth == depth]
@@ -126,7 +146,7 @@ def make(steps: Iterable[Step], store: Store, *, executor: Callable, log: Path, 
                     say(f"  {step.name}: {step.about}")
             try:
                 run_jobs(
-                    make_one, [(str(store.root), step) for step in members], executor=executor(len(members)),
+                    make_one, [(str(store.root), step) for step in members], executor=executor(beside[depth, kind]),
                     title=kind, describe=lambda job: job[1].name, log=log / f"{kind}_failures.log",
                     share=lambda job: share_in(updates_of(store, job[1])),
                 )  # fmt: skip

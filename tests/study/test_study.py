@@ -10,11 +10,13 @@ from transformers import AutoTokenizer
 
 from helpers.config import Config
 from helpers.errors import UserError
+from helpers.jobs import InProcess
 from helpers.paths import MINI
 from helpers.progress import report, share_in
+from helpers.store import Store
 from helpers.study import Study, makers, views
 from helpers.study.makers import TEXTS
-from helpers.study.steps import Step, makes, updates_of
+from helpers.study.steps import Step, make, makes, updates_of
 from helpers.study.texts import Lines, write_lines
 
 
@@ -276,3 +278,24 @@ def test_by_other_chance_each_draw_has_an_adaptation_however_few_they_are(open_s
     record = study.plan.record("chemprot", "dapt", 7)
     assert draws == [7] and record.reads["model"].key == study.plan.model("dapt", "chemprot").key
     assert record.reads["model"].settings["seed"] == 7 and record.settings["seed"] == 7
+
+
+@makes(version="1")
+def _number(folder, *, number):
+    """A number: told."""
+    (folder / "number").write_text(str(number))
+
+
+def test_a_job_left_over_is_divided_from_as_many_cores_as_beside_the_others(tmp_path):
+    """After a run was killed the last of three jobs is alone; its threads, and so its digits, must not change."""
+    store, asked = Store(tmp_path, log=lambda line: None), []
+
+    def executor(jobs):
+        asked.append(jobs)
+        return InProcess()
+
+    steps = [Step(_number, {"number": number}) for number in range(3)]
+    make(steps[:2], store, executor=executor, log=tmp_path / "logs", say=lambda line: None)
+    make(steps, store, executor=executor, log=tmp_path / "logs", say=lambda line: None)
+    make(steps[:1], store, executor=executor, log=tmp_path / "logs", say=lambda line: None)
+    assert asked == [2, 3]
