@@ -29,7 +29,8 @@ def told(run, claim):
     table = table[(table["measure"] == "f1") & (table["recipe"] == "frozen") & (table["scope"] == "all")]
     (row,) = table[table["claim"] == claim].to_dict("records")
     effect, low, high = (float(row[name]) for name in ("effect", "low", "high"))
-    printed = f"{float(row['paper_effect']):+.1f}" if row["paper_effect"] else ""
+    # a mean of printed hundredths, as 0.75, may lie a hair below itself
+    printed = f"{float(row['paper_effect']) + 1e-9:+.1f}" if row["paper_effect"] else ""
     return f"{effect:+.1f} [{low:.1f}, {high:.1f}] {row['verdict']}", printed
 
 
