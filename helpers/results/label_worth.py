@@ -5,71 +5,75 @@ import pandas as pd
 from sklearn.isotonic import isotonic_regression
 
 from helpers.errors import UserError
+from helpers.results.cells import Cells
 
 COLUMNS = ("task", "method", "labels", "score", "base_score", "worth", "low", "high", "n")
 
 
-def label_worth(curve: pd.DataFrame, *, draws: int = 1000, seed: int = 0, confidence: float = 0.95) -> pd.DataFrame:
+def label_worth(records: pd.DataFrame, *, draws: int = 1000, seed: int = 0, confidence: float = 0.95) -> pd.DataFrame:
     """Labels that the base would need to score as each method does, less those the method had.
 
-    curve: task, method, labels, seed, score (percent), as `helpers.study.views.label_curve` gives it; the base at two
-    budgets at least. draws, seed: of the bootstrap over the seeds of the curve, a seed redrawn for the base and the
-    method alike; the chance of the test rows is in no interval.
+    records: of one read-out from several numbers of labels, as `helpers.study.views.curve_records` gives them; the base
+    at two numbers at least. draws, seed: of the bootstrap.
 
-    Returns a row a task, adapted method and budget but the base's last: labels, score and base_score (means, percent),
-    worth with its 95 % interval (further labels; negative where the base with fewer does as well) and n (seeds). The
-    base's curve is made rising (isotonic regression) and read between its budgets in the logarithm of labels, as far
-    above the curve as the method is above the base with the same labels, so that the base itself is worth 0; beyond its
-    last budget that is at least what lies up to there, inf; below its first, at most that, -inf. Raises UserError where
-    the base is missing.
+    Returns a row a task, adapted method and number of labels but the base's last: labels, score and base_score (means
+    over the seeds that both have, percent), worth with its 95 % interval (further labels; negative where the base with
+    fewer does as well) and n (seeds). The base's curve is made rising (isotonic regression) and read between its
+    numbers in the logarithm of labels, as far above the curve as the method is above the base with the same labels, so
+    that the base itself is worth 0; beyond its last number that is at least what lies up to there, inf; below its
+    first, at most that, -inf. The interval holds the chance of that gain (draws, test rows and, of several,
+    adaptations: `stats.paired_combined`) and of the draws behind the base's curve. Raises UserError where the base is
+    missing.
 
-    >>> rows = [("t", "base", 10, 0, 40.0), ("t", "base", 100, 0, 60.0), ("t", "dapt", 10, 0, 50.0)]
-    >>> curve = pd.DataFrame(rows, columns=["task", "method", "labels", "seed", "score"])
-    >>> label_worth(curve)["worth"].round(1).tolist()
-    [21.6]
+    >>> from helpers import load_records
+    >>> label_worth(load_records(tmp / "no run yet")).empty
+    True
     """
     rows, random = [], np.random.default_rng(seed)
-    for task, part in curve.groupby("task", sort=False):
-        if "base" not in set(part["method"]):
-            raise UserError(f"label_worth: {task} has no scores of the base to read the others against")
+    for task, part in records.groupby("task", sort=False):
         base = _by_budget(part[part["method"] == "base"])
+        if not base:
+            raise UserError(f"label_worth: {task} has no scores of the base to read the others against")
         budgets = np.array(sorted(base))
-        for (method, labels), cell in part[part["method"] != "base"].groupby(["method", "labels"], sort=False):
-            if labels not in base or labels == budgets[-1]:
+        line = [base[labels].mean() for labels in budgets]
+        lines = _redrawn(base, budgets, random.random((draws, max(map(len, base.values())))))
+        cells = {labels: Cells(cell) for labels, cell in part.groupby("train_size")}
+        for (method, labels), cell in part[part["method"] != "base"].groupby(["method", "train_size"], sort=False):
+            both = base[labels].index.intersection(cell["seed"]) if labels in base else ()
+            if not len(both) or labels == budgets[-1]:
                 continue
-            scores = cell.set_index("seed")["score"].sort_index()
-            worth = _read_across(budgets, [base[one].mean() for one in budgets], scores.mean(), labels)
-            low = high = np.nan
-            if len(scores) > 1:
-                redrawn = []
-                for _ in range(draws):
-                    places = random.random(len(scores))
-                    line = [_redrawn(base[one], places) for one in budgets]
-                    redrawn.append(_read_across(budgets, line, _redrawn(scores, places), labels))
+            gain = cells[labels].compare(task, method, "base")
+            worth, low, high = _read_across(budgets, line, gain.effect, labels), np.nan, np.nan
+            if np.isfinite(gain.standard_error):
+                gains = gain.effect + gain.standard_error * random.standard_t(gain.degrees, draws)
+                redrawn = [_read_across(budgets, one, g, labels) for one, g in zip(lines, gains, strict=True)]
                 # no interpolation between quantiles, for some of them may be infinite
                 ends = [(1 - confidence) / 2, (1 + confidence) / 2]
                 low, high = np.quantile(redrawn, ends, method="inverted_cdf")
-            rows.append((task, method, labels, scores.mean(), base[labels].mean(), worth, low, high, len(scores)))
+            beside = base[labels].loc[both].mean()
+            rows.append((task, method, labels, beside + gain.effect, beside, worth, low, high, len(both)))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def _by_budget(rows: pd.DataFrame) -> dict[int, pd.Series]:
-    return {labels: cell.set_index("seed")["score"].sort_index() for labels, cell in rows.groupby("labels")}
+    return {labels: cell.set_index("seed")["score"].sort_index() for labels, cell in rows.groupby("train_size")}
 
 
-def _redrawn(scores: pd.Series, places: np.ndarray) -> float:
-    """Mean of the scores at places between 0 and 1 of their order: the same seeds where there are as many."""
-    return float(scores.to_numpy()[(places * len(scores)).astype(int)].mean())
+def _redrawn(base: dict[int, pd.Series], budgets: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """The base's curve [draws, budgets] from redrawn seeds; places [draws, seeds] between 0 and 1 of their order."""
+    means = []
+    for labels in budgets:
+        scores = base[labels].to_numpy()
+        means.append(scores[(places[:, : len(scores)] * len(scores)).astype(int)].mean(axis=1))
+    return np.stack(means, axis=1)
 
 
-def _read_across(budgets: np.ndarray, line, score: float, labels: int) -> float:
-    """Labels at which a rising line through the budgets is as far up as the score is above it, less `labels`."""
-    rising = isotonic_regression(line)
-    here = np.searchsorted(budgets, labels)
-    gain = score - line[here]
+def _read_across(budgets: np.ndarray, line, gain: float, labels: int) -> float:
+    """Labels at which a rising line through the budgets is `gain` above where it is at `labels`, less those."""
     if not gain:  # where the line is level the same score lies at several places
         return 0.0
-    score = rising[here] + gain
+    rising = isotonic_regression(line)
+    score = rising[np.searchsorted(budgets, labels)] + gain
     if score > rising[-1]:
         return np.inf
     if score < rising[0]:

@@ -100,13 +100,13 @@ def selection_methods(study: Study) -> tuple[str, ...]:
     )
 
 
-def label_curve(study: Study, methods: Sequence[str], tasks: Sequence[str] | None = None) -> pd.DataFrame:
-    """Scores of frozen read-outs against labelled rows, READ_OUTS draws of each of LABEL_BUDGETS (see `curve_points`).
+def label_curve(records: pd.DataFrame) -> pd.DataFrame:
+    """Scores of frozen read-outs against labelled rows, from `curve_records`.
 
     Returns task, method, labels (training rows used), seed, score (percent); baselines beside the models.
     """
-    records = curve_records(study, methods, tasks).rename(columns={"labels": "names", "train_size": "labels"})
-    return records[["task", "method", "labels", "seed", "score"]]
+    columns = {"labels": "names", "train_size": "labels"}
+    return records.rename(columns=columns)[["task", "method", "labels", "seed", "score"]]
 
 
 def curve_points(config: Config, methods: Sequence[str]) -> list[tuple[list[str], int, int]]:
@@ -125,15 +125,20 @@ def curve_points(config: Config, methods: Sequence[str]) -> list[tuple[list[str]
 
 
 def curve_records(study: Study, methods: Sequence[str], tasks: Sequence[str] | None = None) -> pd.DataFrame:
-    """The frozen read-outs behind `label_curve` as `helpers.results.load_records` gives records; none is written."""
-    pairs, found, config = study.possible(methods, tasks), [], study.config
+    """Frozen read-outs, READ_OUTS draws of each of LABEL_BUDGETS (see `curve_points`), as records; none is written.
+
+    Returns what `helpers.results.load_records` does; of the adaptation the text and the seed alone.
+    """
+    pairs, found, config, plan = study.possible(methods, tasks), [], study.config, study.plan
     for some, budget, draws in curve_points(config, methods):
         chosen = [pair for pair in pairs if pair[0] in some]
         for (method, task), made in study.scored_read_outs(chosen, budget, draws).items():
-            known = {"task": task, "domain": study.plan.domain_of(task), "method": method, "recipe": "frozen",
-                     "preset": study.config.preset, "base_model": Path(study.config.base_model).name,
+            known = {"task": task, "domain": plan.domain_of(task), "method": method, "recipe": "frozen",
+                     "preset": config.preset, "base_model": Path(config.base_model).name,
                      "test_groups": study.task(task).groups()}  # fmt: skip
-            found += [(one | known, Path()) for one, _ in made]
+            models = [plan.model(method, task, number) for number in range(config.adaptation_seeds)]
+            adapted = [one and {"corpus": one.reads["texts"].name, "seed": one.settings["seed"]} for one in models]
+            found += [(one | known | {"adaptation": adapted[plan.turn(one["seed"])]}, Path()) for one, _ in made]
     return as_table(found).drop_duplicates(["task", "method", "train_size", "seed"], ignore_index=True)
 
 

@@ -250,7 +250,7 @@ def test_read_outs_are_records_of_draws_and_a_label_curve(open_study):
     assert seeds == {"tfidf": [0, 1, 2], "base": [0, 1, 2]}  # TF-IDF stands beside the models, on their draws
     paths = set(found.loc[found["seed"] == 0, "path"])
     assert paths == {f"records/chemprot/{method}+frozen/seed-0.json" for method in seeds}
-    curve = views.label_curve(study, ["tfidf", "base"], ["chemprot"])
+    curve = views.label_curve(views.curve_records(study, ["tfidf", "base"], ["chemprot"]))
     assert sorted(set(zip(curve["method"], curve["labels"], strict=True))) == [
         ("base", 6), ("base", 40), ("tfidf", 6), ("tfidf", 40)
     ]  # fmt: skip
