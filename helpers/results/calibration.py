@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+from helpers.data.registry import without_twins
 from helpers.errors import UserError
 from helpers.results.cells import Cells
 
@@ -139,10 +140,10 @@ def _apart(one: _Cell, other: _Cell) -> float:
 
 
 def _of_other_tasks(cell: _Cell, cells: Sequence[_Cell]) -> list[_Cell]:
-    """The cells of the other tasks by the same read-out, of each run and task those with labels nearest to these."""
+    """The cells by the same read-out of tasks with other test rows: of each run and task those with labels nearest."""
     nearest: dict[tuple, list[_Cell]] = {}
     for one in cells:
-        if one.task == cell.task or one.recipe != cell.recipe:
+        if one.recipe != cell.recipe or len(without_twins({one.task, cell.task})) < 2:
             continue
         kept = nearest.setdefault((one.run, one.task, one.method), [])
         if not kept or _apart(one, cell) < _apart(kept[0], cell):

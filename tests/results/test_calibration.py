@@ -162,3 +162,15 @@ def test_the_interval_for_one_more_holds_it_as_often_as_it_says():
         low, high = _by_line(falls[-1], list(zip(falls[:-1], gains[:-1], strict=True)))[1:]
         line += low <= gains[-1] <= high
     assert 365 < mean < 395 and 365 < line < 395  # 380 of 400, three standard errors of 4.4 either way
+
+
+def test_a_task_with_the_same_test_rows_foretells_nothing(record):
+    """RCT-500 is tested on RCT's rows: for either of them it is ag alone that foretells."""
+    gains = {"rct": 0.3, "rct-sample": 0.3, "ag": 0.1}
+    rows = [
+        (record(task, method, seed, 0.5 + gains[task] * (method == "tapt"), domain="biomed"), Path())
+        for task in gains for method in ("base", "tapt") for seed in range(3)
+    ]  # fmt: skip
+    found = calibration(as_table(rows)).set_index("task")
+    assert found.loc["rct", "others"] == found.loc["rct-sample", "others"] == found.loc["ag", "gain"]
+    assert found.loc["ag", "others"] == pytest.approx(found.loc[["rct", "rct-sample"], "gain"].mean())
