@@ -178,7 +178,9 @@ def _common_key(config: Config) -> dict:
     named = [config.task_file, config.base_model]
     for root in (config.data_dir, os.environ.get("DSP_DATA", "")):
         named += [os.path.join(root, part) for part in (*DATA_FOLDERS, "tasks.toml") if root]
-    named += [spec_of(task, config).folder for task in (*config.tasks, *config.selection_tasks)]
+    specs = [spec_of(task, config) for task in (*config.tasks, *config.selection_tasks)]
+    specs += [spec_of(spec.partner, config) for spec in specs if spec.partner]  # read even where no task of the run
+    named += [spec.folder for spec in specs]
     named += [domain.path for domain in own_domains(config.domain_file).values()]
     places = [paths.expanded(name) for name in named if name]
     return {
@@ -197,17 +199,22 @@ def _content(package: Path) -> str:
     return digest.hexdigest()
 
 
-def _stamps(place: Path) -> list:
-    """Name, size and time of a file or of all files below a folder, which can be too large to read."""
+def _stamps(place: Path, above: tuple[Path, ...] = ()) -> list:
+    """Name, size and time of a file or of all files below a folder, which can be too large to read.
+
+    above: the folders on the way here, links resolved; what leads back to one of them or higher is passed over.
+    """
     if place.is_file():
         status = place.stat()
         return [[str(place), status.st_size, status.st_mtime_ns]]
+    here = place.resolve()
+    if any(folder.is_relative_to(here) for folder in above):
+        return []
     try:
-        inner = sorted(place.iterdir())
+        inner = [path for path in sorted(place.iterdir()) if path.exists()]
     except PermissionError:
         return []
-    inner = [path for path in inner if path.exists() and not (path.is_symlink() and path.is_dir())]  # may lead round
-    return [stamp for path in inner for stamp in _stamps(path)]
+    return [stamp for path in inner for stamp in _stamps(path, (*above, here))]
 
 
 @contextmanager

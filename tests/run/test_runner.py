@@ -17,7 +17,6 @@ import pytest
 from typer.testing import CliRunner
 
 from helpers import files
-from helpers.config import make_config
 from helpers.errors import UserError
 from helpers.run import cli, notebooks, runner
 from helpers.run.description import read_run
@@ -188,27 +187,6 @@ def test_run_then_found_then_run_again_for_what_changed(go, folder, tmp_path, mo
     assert [status for _, status in go(["1"], {"SEEDS": "3"})[0]] == ["done"]  # what it wrote is not there any more
 
 
-def test_the_helpers_sources_count_towards_the_key(tmp_path):
-    (tmp_path / "__pycache__").mkdir()
-    (tmp_path / "one.py").write_text("1")
-    before = runner._content(tmp_path)
-    (tmp_path / "__pycache__" / "one.pyc").write_text("1")
-    assert runner._content(tmp_path) == before
-    (tmp_path / "one.py").write_text("2")
-    assert runner._content(tmp_path) != before
-
-
-def test_data_and_model_folders_count_towards_the_key(tmp_path, monkeypatch):
-    monkeypatch.setattr(runner, "_content", lambda package: "the same")
-    root = tmp_path / "data"
-    (root / "domains").mkdir(parents=True)
-    config = make_config("smoke", {"data_dir": str(root)})
-    before = runner._common_key(config)
-    assert runner._common_key(config) == before
-    (root / "domains" / "cs.jsonl").write_text("{}")
-    assert runner._common_key(config) != before
-
-
 def test_a_failure_ends_the_run_says_one_line_and_the_next_run_goes_on_there(go, folder, tmp_path):
     fail = "from helpers.errors import UserError\nraise UserError('task x: no such task')"
     write_notebook(folder / "02_two.ipynb", fail)
@@ -311,44 +289,6 @@ def test_a_message_of_the_data_cannot_steer_the_terminal(go, folder):
     write_notebook(folder / "01_one.ipynb", "raise ValueError('\x1b]0;owned\x07red \x1b[31mlabel')")
     _, text, outcomes = go(["1"])
     assert outcomes[0].message.startswith("ValueError: red label (log in ") and "\x1b" not in text
-
-
-def test_a_data_root_is_looked_at_where_data_lies_and_nowhere_else(tmp_path):
-    for name in ("tasks/a/train.jsonl", "domains/cs.jsonl", "tasks/a/b/c/deep.jsonl", "elsewhere/x"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("x")
-    config = make_config("smoke", {"data_dir": str(tmp_path)})
-    found = [name for stamps in runner._common_key(config)["data"].values() for name, _, _ in stamps]
-    inside = {Path(name).relative_to(tmp_path).as_posix() for name in found if name.startswith(str(tmp_path))}
-    assert inside == {"tasks/a/train.jsonl", "domains/cs.jsonl", "tasks/a/b/c/deep.jsonl"}
-    (tmp_path / "domains" / "round").symlink_to(tmp_path)  # leads back to where it lies
-    again = [name for stamps in runner._common_key(config)["data"].values() for name, _, _ in stamps]
-    assert sorted(again) == sorted(found)
-
-
-def test_the_files_of_a_registered_task_count_towards_the_key(tmp_path, monkeypatch):
-    monkeypatch.setattr(runner, "_content", lambda package: "the same")
-    (tmp_path / "own").mkdir()
-    (tmp_path / "tasks.json").write_text('[{"name": "mine", "domain": "cs", "path": "own"}]')
-    config = make_config("smoke", {"task_file": str(tmp_path / "tasks.json"), "tasks": "mine"})
-    before = runner._common_key(config)
-    (tmp_path / "own" / "train.jsonl").write_text("{}")
-    assert runner._common_key(config) != before
-
-
-def test_every_own_domain_and_the_roots_list_of_tasks_count_towards_the_key(tmp_path, monkeypatch):
-    monkeypatch.setattr(runner, "_content", lambda package: "the same")
-    (tmp_path / "root" / "tasks").mkdir(parents=True)
-    files = [tmp_path / name for name in ("a.txt", "deep/x/y/z/one.txt", "root/tasks.toml")]
-    for file in files:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text('[[task]]\nname = "mine"\ndomain = "cs"\n')
-    domains = f"{tmp_path / 'a.txt'}, {tmp_path / 'deep'}"
-    config = make_config("smoke", {"domain_file": domains, "data_dir": str(tmp_path / "root")})
-    for file in files:
-        before = runner._common_key(config)
-        file.write_text(file.read_text() + "# longer\n")
-        assert runner._common_key(config) != before, file
 
 
 def test_results_that_cannot_be_written_are_one_line(go, tmp_path, monkeypatch):
