@@ -287,8 +287,8 @@ def _keys(value: Mapping) -> str:
 def labelled(source, text_column: str = "", label_column: str = "") -> tuple[pd.DataFrame, str]:
     """(DataFrame of text and label, both str, in the source's order; a few words on columns found by themselves).
 
-    Rows that belong together (sentences of one document) may say so by a column group_id, which is then kept. The
-    index holds the rows' numbers in the file. Labels lose the spaces around them; whole numbers and true/false
+    Rows that belong together (sentences of one document) may say so by a column group_id, in any case, which is then
+    kept under that name. The index holds the rows' numbers in the file. Labels lose the spaces around them; whole numbers and true/false
     serve by their JSON spelling. Raises UserError, with file and row, for a row without text, a missing label or one
     of another kind, labels that differ by case or inner spacing only, and a source without rows.
 
@@ -298,6 +298,7 @@ def labelled(source, text_column: str = "", label_column: str = "") -> tuple[pd.
     texts, labels, groups, rows, note = [], [], [], [], ""
     text_name = label_name = ""
     spelt: dict[str, tuple[str, int]] = {}
+    group_names: dict[tuple, str] = {}  # rows of JSON may differ in their columns
     for where, row, value in records(source):
         if not rows:
             text_name = _text_column(value, text_column, where, row)
@@ -315,7 +316,10 @@ def labelled(source, text_column: str = "", label_column: str = "") -> tuple[pd.
             )
         texts.append(value[text_name])
         labels.append(label)
-        group = value.get(GROUP_COLUMN)
+        columns = tuple(value)
+        if columns not in group_names:
+            group_names[columns] = find_column(columns, "", (GROUP_COLUMN,), where) or GROUP_COLUMN
+        group = value.get(group_names[columns])
         groups.append(None if fault(group) == EMPTY or fault(group).startswith("missing") else str(group))
         rows.append(row)
     if not texts:

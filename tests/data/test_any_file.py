@@ -117,6 +117,16 @@ def test_a_row_without_its_group_stands_alone(none):
     assert found.nunique() == len(FRAME) - 1 and found.iloc[0] == found.iloc[1] == "1"
 
 
+def test_groups_are_found_by_the_rule_of_text_and_label(tmp_path):
+    path = tmp_path / "rows.csv"
+    numbers = [str(n // 3) for n in range(len(FRAME))]
+    for spelling in ("group_id", " group_id", "Group_ID"):
+        FRAME.assign(**{spelling: numbers}).to_csv(path, index=False)
+        assert labelled(path)[0]["group_id"].tolist() == numbers
+    rows = [ROWS[0], {**ROWS[1], "GROUP_ID": "a"}, {**ROWS[2], "group_id": "a"}]
+    assert labelled(write_jsonl(tmp_path / "rows.jsonl", rows))[0]["group_id"].tolist()[1:] == ["a", "a"]
+
+
 def test_labels_lose_spaces_and_those_that_differ_by_case_alone_are_named(tmp_path):
     path = write_jsonl(tmp_path / "a.jsonl", [{"text": "x", "label": label} for label in ("pos", "pos ", "neg")])
     assert labelled(path)[0]["label"].tolist() == ["pos", "pos", "neg"]
