@@ -288,9 +288,10 @@ def labelled(source, text_column: str = "", label_column: str = "") -> tuple[pd.
     """(DataFrame of text and label, both str, in the source's order; a few words on columns found by themselves).
 
     Rows that belong together (sentences of one document) may say so by a column group_id, in any case, which is then
-    kept under that name. The index holds the rows' numbers in the file. Labels lose the spaces around them; whole numbers and true/false
-    serve by their JSON spelling. Raises UserError, with file and row, for a row without text, a missing label or one
-    of another kind, labels that differ by case or inner spacing only, and a source without rows.
+    kept under that name; a row without one stands alone. The index holds the rows' numbers in the file. Labels and
+    groups lose the spaces around them; whole numbers and true/false serve by their JSON spelling. Raises UserError,
+    with file and row, for a row without text, a missing label or one of another kind, labels that differ by case or
+    inner spacing only, and a source without rows.
 
     >>> labelled(pd.DataFrame({"body": ["one"], "class": [3]}))[1]
     "text from 'body', label from 'class'"
@@ -320,7 +321,7 @@ def labelled(source, text_column: str = "", label_column: str = "") -> tuple[pd.
         if columns not in group_names:
             group_names[columns] = find_column(columns, "", (GROUP_COLUMN,), where) or GROUP_COLUMN
         group = value.get(group_names[columns])
-        groups.append(None if fault(group) == EMPTY or fault(group).startswith("missing") else str(group))
+        groups.append(None if fault(group) == EMPTY or fault(group).startswith("missing") else str(group).strip())
         rows.append(row)
     if not texts:
         said = source if isinstance(source, str | Path) else type(source).__name__
@@ -329,8 +330,14 @@ def labelled(source, text_column: str = "", label_column: str = "") -> tuple[pd.
         note = f"text from {text_name!r}, label from {label_name!r}"
     index = pd.Index(rows, name="row")
     frame = pd.DataFrame({"text": texts, "label": labels}, dtype=object, index=index)
-    if groups.count(None) < len(groups):  # a row without one stands alone
-        frame[GROUP_COLUMN] = [f"row {row}" if one is None else one for row, one in zip(rows, groups, strict=True)]
+    if groups.count(None) < len(groups):
+        taken = set(groups)
+        for place, (row, group) in enumerate(zip(rows, groups, strict=True)):
+            if group is None:  # row numbers begin anew in every file
+                own = f"row {row}"
+                groups[place] = own if own not in taken else f"row {place + 1} of all"
+                taken.add(own)
+        frame[GROUP_COLUMN] = groups
         note = "; ".join(filter(None, [note, f"rows of one {GROUP_COLUMN} belong together"]))
     return frame, note
 

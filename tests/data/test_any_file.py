@@ -117,6 +117,16 @@ def test_a_row_without_its_group_stands_alone(none):
     assert found.nunique() == len(FRAME) - 1 and found.iloc[0] == found.iloc[1] == "1"
 
 
+def test_rows_without_a_group_stand_alone_whatever_their_numbers_in_their_files(tmp_path):
+    names = [str(tmp_path / name) for name in ("train-0-of-2.csv", "train-1-of-2.csv")]
+    groups = [["row 3", "", "", "g "], ["", "", "g", "row 3"]]  # row 3 is also what the second row's number would say
+    for name, own in zip(names, groups, strict=True):
+        FRAME[:4].assign(group_id=own).to_csv(name, index=False)
+    found = labelled(names)[0]["group_id"].tolist()
+    together = [{place for place, one in enumerate(found) if one == group} for group in dict.fromkeys(found)]
+    assert together == [{0, 7}, {1}, {2}, {3, 6}, {4}, {5}]
+
+
 def test_groups_are_found_by_the_rule_of_text_and_label(tmp_path):
     path = tmp_path / "rows.csv"
     numbers = [str(n // 3) for n in range(len(FRAME))]
