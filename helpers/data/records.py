@@ -1,7 +1,9 @@
 """Rows of text and labels out of whatever people keep them in: files, folders, DataFrames, `datasets`."""
 
 import csv
+import io
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
@@ -132,12 +134,14 @@ def _table(path: Path, kind: str) -> Iterator[Record]:
         _refuse_header(path, how)
         with opened(path) as file:
             chunks = pd.read_csv(file, chunksize=_CHUNK, **how)
-            row = 2
+            row, looked_at = 2, _closed_rows(path, how["sep"])
             for chunk in chunks:
                 if not isinstance(chunk.index, pd.RangeIndex):
                     raise UserError(f"{path}, row {row}: more fields than the header has; quote texts with commas")
                 if kind == ".tsv":
                     _refuse_swallowed(path, chunk, row)
+                last = row + len(chunk) - 1
+                next((one for one in looked_at if one >= last), None)
                 yield from _frame(str(path), chunk, row)
                 row += len(chunk)
     except UnicodeDecodeError:
@@ -170,16 +174,44 @@ def _refuse_twice(where: str, columns: Iterable[str]) -> None:
             raise UserError(f"{where}: column {name!r} is there twice; rename one of them")
 
 
+_REQUOTE = "where a text begins with a quotation mark, put the text in quotation marks and double those inside"
+
+
+def _closed_rows(path: Path, mark: str) -> Iterator[int]:
+    """The number of each row of a table; UserError for a cell of several lines that goes on after its quotes.
+
+    Of two texts that begin with a quotation mark, the second one's closes the first, with all the rows between in it.
+    """
+    blank = " \t\r\n".replace(mark, "")
+    opens = re.compile(rf'(?:^|{mark})"[^"]*+(?:""[^"]*+)*+("?)[^{mark}]*')
+    closes = re.compile(rf'[^"]*+(?:""[^"]*+)*+"([^{mark}]*)')
+    row, is_open = 0, False
+    with opened(path) as file:
+        for line in io.TextIOWrapper(file, encoding="utf-8-sig", newline=""):
+            begin = 0
+            if is_open:
+                closed = closes.match(line)
+                if not closed:
+                    continue
+                if closed[1].strip():
+                    raise UserError(f"{path}, row {row}: a cell of several lines goes on after its closing quotation mark: "
+                                    f"rows are swallowed, or its own marks not doubled; {_REQUOTE}")  # fmt: skip
+                begin = closed.end()
+            elif line.strip(blank):
+                row += 1
+            is_open = any(not cell[1] for cell in opens.finditer(line, begin))
+            if not is_open:
+                yield row
+
+
 def _refuse_swallowed(path: Path, chunk: pd.DataFrame, first: int) -> None:
     """UserError for a field with tabs and line breaks: most TSV is unquoted, and a text may begin with a quote."""
     for column in chunk:
         swallowed = chunk[column].str.contains(r"\t[^\n]*\n|\n[^\n]*\t", regex=True)
         if swallowed.any():
             row = first + int(swallowed.to_numpy().argmax())
-            raise UserError(
-                f"{path}, row {row}: {column} holds tabs and line breaks, so it has swallowed rows; where a text "
-                "begins with a quotation mark, put the text in quotation marks and double those inside"
-            )
+            raise UserError(f"{path}, row {row}: {column} holds tabs and line breaks, so it has swallowed rows; "
+                            f"{_REQUOTE}")  # fmt: skip
 
 
 def _parquet(path: Path) -> Iterator[Record]:

@@ -300,23 +300,6 @@ def test_toy_means_generated_text_for_tasks_and_domains_alike(tmp_path, monkeypa
         load_task("imdb", data_dir="toy")
 
 
-def test_rows_are_counted_as_the_file_counts_them(tmp_path):
-    path = tmp_path / "a.csv"
-    path.write_text("text,label\nx,a\n,b\n")
-    with pytest.raises(UserError, match="a.csv, row 3: text is empty"):
-        labelled(path)
-    assert [row for _, row, _ in records(FRAME[:2])] == [1, 2]
-
-
-def test_a_quote_that_swallows_rows_of_a_tsv_is_named(tmp_path):
-    path = tmp_path / "a.tsv"
-    path.write_text('text\tlabel\n"Hello there\ta\nfine\tb\nbye" he said\ta\nnext\tb\n')
-    with pytest.raises(UserError, match="a.tsv, row 2: text holds tabs and line breaks, so it has swallowed rows"):
-        labelled(path)
-    path.write_text('text\tlabel\n"two\nlines, ""x"" quoted"\ta\nnext\tb\n')
-    assert labelled(path)[0]["text"].tolist() == ['two\nlines, "x" quoted', "next"]
-
-
 def test_a_folder_beside_does_not_stand_in_for_a_domain_of_that_name(tmp_path, monkeypatch):
     (tmp_path / "law").mkdir()
     (tmp_path / "law" / "raw.txt").write_text("raw page\n")
@@ -365,17 +348,6 @@ def test_a_folder_is_read_once_and_without_what_editors_leave(tmp_path):
     (tmp_path / "corpus" / "more").symlink_to(parts)
     with pytest.raises(UserError, match="more: a link to a folder, which would be passed over"):
         list(records(tmp_path / "corpus"))
-
-
-@pytest.mark.parametrize("text, said", [
-    ("text;year\nthe dog barks;2010\n", "parted by semicolons; save it with commas"),
-    ("text\tyear\nthe dog barks\t2010\n", "parted by tabs; name it .tsv"),
-    ("text,label,label\na,b,c\n", "column 'label' is there twice; rename one of them"),
-])  # fmt: skip
-def test_a_header_that_would_be_misread_is_refused(tmp_path, text, said):
-    (tmp_path / "rows.csv").write_text(text)
-    with pytest.raises(UserError, match=said):
-        list(records(tmp_path / "rows.csv"))
 
 
 def test_a_column_that_is_there_twice_is_refused_in_a_frame():
