@@ -160,7 +160,9 @@ def _refuse_header(path: Path, how: Mapping) -> None:
         head = pd.read_csv(file, nrows=1, header=None, index_col=False, **how)
     names = [str(name) for name in head.iloc[0]]
     _refuse_twice(str(path), filter(None, names))
-    ways = {"\t": "tabs; name it .tsv", ";": "semicolons; save it with commas", "|": "bars; save it with commas"}
+    ways = {"\t": "tabs; name it .tsv", ",": "commas; name it .csv", ";": "semicolons; save it with commas",
+            "|": "bars; save it with commas"}  # fmt: skip
+    del ways[how["sep"]]  # in the one name there is, it is quoted
     if found := [said for mark, said in ways.items() if mark in names[0] and len(names) == 1]:
         raise UserError(f"{path}: its columns are parted by {found[0]}")
     if len(names) == 1 and names[0].strip().lower() not in TEXT_COLUMNS and len(names[0].split()) > _WORDS_OF_A_NAME:
@@ -194,8 +196,8 @@ def _closed_rows(path: Path, mark: str) -> Iterator[int]:
                 if not closed:
                     continue
                 if closed[1].strip():
-                    raise UserError(f"{path}, row {row}: a cell of several lines goes on after its closing quotation mark: "
-                                    f"rows are swallowed, or its own marks not doubled; {_REQUOTE}")  # fmt: skip
+                    raise UserError(f"{path}, row {row}: a cell of several lines goes on after its closing quotes: it has "
+                                    f"swallowed rows, or its own marks are not doubled; {_REQUOTE}")  # fmt: skip
                 begin = closed.end()
             elif line.strip(blank):
                 row += 1

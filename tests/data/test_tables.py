@@ -11,15 +11,21 @@ from helpers.errors import UserError
 from tests.data.test_any_file import FRAME
 
 
-@pytest.mark.parametrize("text, said", [
-    ("text;year\nthe dog barks;2010\n", "parted by semicolons; save it with commas"),
-    ("text\tyear\nthe dog barks\t2010\n", "parted by tabs; name it .tsv"),
-    ("text,label,label\na,b,c\n", "column 'label' is there twice; rename one of them"),
+@pytest.mark.parametrize("name, text, said", [
+    ("rows.csv", "text;year\nthe dog barks;2010\n", "parted by semicolons; save it with commas"),
+    ("rows.csv", "text\tyear\nthe dog barks\t2010\n", "parted by tabs; name it .tsv"),
+    ("rows.tsv", "text,label\nthe dog barks,a\n", "parted by commas; name it .csv"),
+    ("rows.csv", "text,label,label\na,b,c\n", "column 'label' is there twice; rename one of them"),
 ])  # fmt: skip
-def test_a_header_that_would_be_misread_is_refused(tmp_path, text, said):
-    (tmp_path / "rows.csv").write_text(text)
+def test_a_header_that_would_be_misread_is_refused(tmp_path, name, text, said):
+    (tmp_path / name).write_text(text)
     with pytest.raises(UserError, match=said):
-        list(records(tmp_path / "rows.csv"))
+        list(records(tmp_path / name))
+
+
+def test_a_single_column_may_have_its_own_mark_in_its_name(tmp_path):
+    (tmp_path / "rows.csv").write_text('"What, if anything"\n"yes, it is"\n')
+    assert [value for *_, value in records(tmp_path / "rows.csv")] == [{"What, if anything": "yes, it is"}]
 
 
 def test_rows_are_counted_as_the_file_counts_them(tmp_path):
