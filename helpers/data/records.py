@@ -18,6 +18,7 @@ from helpers.data.raw import FORMS, form, lines, opened
 from helpers.data.text import EMPTY, fault
 from helpers.errors import UserError, nearest
 from helpers.paths import expanded
+from helpers.words import clean
 
 # Looked for in this order where no column is named.
 TEXT_COLUMNS = ("text", "sentence", "content", "body", "abstract", "review", "document", "article", "passage",
@@ -196,8 +197,8 @@ def _closed_rows(path: Path, mark: str) -> Iterator[int]:
                 if not closed:
                     continue
                 if closed[1].strip():
-                    raise UserError(f"{path}, row {row}: a cell of several lines goes on after its closing quotes: it has "
-                                    f"swallowed rows, or its own marks are not doubled; {_REQUOTE}")  # fmt: skip
+                    raise UserError(f"{path}, row {row}: a cell of several lines goes on after its closing quotes: it "
+                                    f"has swallowed rows, or its own marks are not doubled; {_REQUOTE}")  # fmt: skip
                 begin = closed.end()
             elif line.strip(blank):
                 row += 1
@@ -324,8 +325,8 @@ def labelled(source, text_column: str = "", label_column: str = "") -> tuple[pd.
     Rows that belong together (sentences of one document) may say so by a column group_id, in any case, which is then
     kept under that name; a row without one stands alone. The index holds the rows' numbers in the file. Labels and
     groups lose the spaces around them; whole numbers and true/false serve by their JSON spelling. Raises UserError,
-    with file and row, for a row without text, a missing label or one of another kind, labels that differ by case or
-    inner spacing only, and a source without rows.
+    with file and row, for a row without text, a missing label or one of another kind, labels that are alike (see
+    `folded`), and a source without rows.
 
     >>> labelled(pd.DataFrame({"body": ["one"], "class": [3]}))[1]
     "text from 'body', label from 'class'"
@@ -343,11 +344,10 @@ def labelled(source, text_column: str = "", label_column: str = "") -> tuple[pd.
         if found := fault(value[text_name]):
             raise UserError(f"{where}, row {row}: {text_name} is {found}; give it a text or delete the row")
         label = _label(value, label_name, where, row)
-        known, first = spelt.setdefault(" ".join(label.split()).casefold(), (label, row))
+        known, first = spelt.setdefault(folded(label), (label, row))
         if known != label:
             raise UserError(
-                f"{where}: labels {known!r} (row {first}) and {label!r} (row {row}) differ by case or spacing only; "
-                "spell them alike"
+                f"{where}: labels {known!r} (row {first}) and {label!r} (row {row}) {ALIKE}; spell them alike"
             )
         texts.append(value[text_name])
         labels.append(label)
@@ -374,6 +374,18 @@ def labelled(source, text_column: str = "", label_column: str = "") -> tuple[pd.
         frame[GROUP_COLUMN] = groups
         note = "; ".join(filter(None, [note, f"rows of one {GROUP_COLUMN} belong together"]))
     return frame, note
+
+
+ALIKE = "differ by case, spacing or signs that look the same only"
+
+
+def folded(label: str) -> str:
+    """What labels that a reader takes for one have in common: case, spacing, composed and unseen signs are left out.
+
+    >>> folded("Cafe\u0301  noir") == folded("caf\u00e9 noir\u200b")
+    True
+    """
+    return " ".join(clean(label).split()).casefold()
 
 
 def _label(value: Mapping, name: str, where: str, row: int) -> str:

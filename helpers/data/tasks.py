@@ -14,10 +14,12 @@ from helpers.data.archive import laid_out
 from helpers.data.corpus import Corpus
 from helpers.data.raw import form, stem
 from helpers.data.records import (
+    ALIKE,
     GROUP_COLUMN,
     TEXT_COLUMNS,
     Texts,
     find_column,
+    folded,
     labelled,
     load_saved,
     records,
@@ -293,17 +295,13 @@ def check_labels(frames: dict[str, pd.DataFrame], where: str) -> None:
         unseen = ~frames[split]["label"].isin(known)
         if unseen.any():
             row, label = next(frames[split]["label"][unseen].items())
-            alike = next((one for one in sorted(known) if _folded(one) == _folded(label)), "")
+            alike = next((one for one in sorted(known) if folded(one) == folded(label)), "")
             listed = ", ".join(sorted(known)[:20])
-            way = f"it differs from {alike!r} by case or spacing only" if alike else f"expected one of {listed}"
+            way = f"it and {alike!r} {ALIKE}" if alike else f"expected one of {listed}"
             raise UserError(
                 f"{where}, {split}: {int(unseen.sum())} rows have labels that train lacks, first row {row}: {label!r}; "
                 f"{way}"
             )
-
-
-def _folded(label: str) -> str:
-    return " ".join(label.split()).casefold()
 
 
 def subsample(rows: pd.DataFrame, most: int, seed: int = 0) -> pd.DataFrame:

@@ -137,13 +137,27 @@ def test_groups_are_found_by_the_rule_of_text_and_label(tmp_path):
     assert labelled(write_jsonl(tmp_path / "rows.jsonl", rows))[0]["group_id"].tolist()[1:] == ["a", "a"]
 
 
+@pytest.mark.parametrize("one, other", [
+    ("caf\u00e9", "cafe\u0301"), ("bug", "\u200bbug"), ("bug", "\uff42ug"), ("a b", "a\u00a0b"),
+    ("co-op", "co-\u00adop"),
+])  # fmt: skip
+def test_labels_that_look_alike_are_refused_and_kept_as_they_are_spelt(one, other):
+    rows = [{"text": "x", "label": label} for label in (one, "else", one, other)]
+    with pytest.raises(UserError, match=r"\(row 1\) and .* \(row 4\) differ by case, spacing or signs"):
+        labelled(pd.DataFrame(rows))
+    assert labelled(pd.DataFrame(rows[1:3]))[0]["label"].tolist() == ["else", one]
+    assert labelled(pd.DataFrame(rows[3:]))[0]["label"].tolist() == [other]
+    with pytest.raises(UserError, match="first row 1: .*; it and 'pos' differ by"):
+        load_task({"train": FRAME, "dev": FRAME[:1].replace("neg", "p\u200bos"), "test": FRAME[:1]})
+
+
 def test_labels_lose_spaces_and_those_that_differ_by_case_alone_are_named(tmp_path):
     path = write_jsonl(tmp_path / "a.jsonl", [{"text": "x", "label": label} for label in ("pos", "pos ", "neg")])
     assert labelled(path)[0]["label"].tolist() == ["pos", "pos", "neg"]
     write_jsonl(path, [{"text": "x", "label": label} for label in ("pos", "neg", "Pos")])
-    with pytest.raises(UserError, match=r"labels 'pos' \(row 1\) and 'Pos' \(row 3\) differ by case or spacing"):
+    with pytest.raises(UserError, match=r"labels 'pos' \(row 1\) and 'Pos' \(row 3\) differ by case, spacing"):
         labelled(path)
-    with pytest.raises(UserError, match="dev: 1 rows have labels .* first row 1: 'POS'; it differs from 'pos'"):
+    with pytest.raises(UserError, match="dev: 1 rows have labels .* first row 1: 'POS'; it and 'pos' differ"):
         load_task({"train": FRAME, "dev": FRAME[:1].replace("neg", "POS"), "test": FRAME[:1]})
     assert labelled(pd.DataFrame({"text": ["x", "y"], "label": np.array([0, 3])}))[0]["label"].tolist() == ["0", "3"]
     many = pd.DataFrame({"text": [f"t {n}" for n in range(40)], "label": [f"a/b {n}" for n in range(40)]})
