@@ -46,8 +46,10 @@ def records(source) -> Iterator[Record]:
         return _folder(path) if path.is_dir() else _file(path)
     if isinstance(source, pd.DataFrame):
         return _frame("DataFrame", source, 1)
+    if isinstance(source, Mapping) and hasattr(source, "column_names"):
+        raise UserError(f"data: a DatasetDict of {', '.join(source)}; give one of its splits")
     if hasattr(source, "column_names") and hasattr(source, "features"):
-        return _dataset(source)
+        return _dataset("Dataset", source)
     if isinstance(source, list) and not any(isinstance(part, str | Path) for part in source[:1]):
         return (("texts", row, value) for row, value in enumerate(source, 1))
     if isinstance(source, list | tuple):
@@ -76,7 +78,11 @@ def _file(path: Path) -> Iterator[Record]:
 
 def _folder(path: Path) -> Iterator[Record]:
     if saved_by_datasets(path):
-        yield from records(load_saved(path))
+        saved = load_saved(path)
+        if isinstance(saved, Mapping):
+            raise UserError(f"{path}: a DatasetDict of {', '.join(saved)}; give one of its splits, such as "
+                            f"{path / next(iter(saved), '')}")  # fmt: skip
+        yield from _dataset(str(path), saved)
         return
     inside = {file: file.relative_to(path).parts for file in sorted(path.rglob("*"))}
     # .ipynb_checkpoints holds older copies; a folder may be called law.parquet
@@ -110,15 +116,13 @@ def load_saved(folder: Path):
         raise UserError(f"{folder}: datasets cannot load this folder ({str(error).splitlines()[0]})") from None
 
 
-def _dataset(source) -> Iterator[Record]:
-    if isinstance(source, Mapping):
-        raise UserError(f"data: a DatasetDict of {', '.join(source)}; give one of its splits")
+def _dataset(where: str, source) -> Iterator[Record]:
     names = {column: feature.names for column, feature in (source.features or {}).items() if hasattr(feature, "names")}
     for row, value in enumerate(source, 1):
         for column, labels in names.items():
             if isinstance(value[column], int) and value[column] >= 0:
                 value[column] = labels[value[column]]
-        yield "Dataset", row, value
+        yield where, row, value
 
 
 def _frame(where: str, frame: pd.DataFrame, first: int) -> Iterator[Record]:

@@ -79,7 +79,11 @@ def test_a_frame_a_dataset_and_a_saved_folder_give_the_same_rows(tmp_path):
     for source in (splits, tmp_path / "splits"):
         task = load_task(source)
         assert (len(task.train), len(task.dev), len(task.test)) == (60, 5, 9) and task.labels == ("neg", "pos")
-    assert list(load_domain(rows)) == FRAME["text"].tolist()
+    assert list(load_domain(rows)) == list(load_domain(tmp_path / "splits" / "train")) == FRAME["text"].tolist()
+    with pytest.raises(UserError, match="splits: a DatasetDict of train, validation, test; .* such as .*/splits/train"):
+        load_domain(tmp_path / "splits")
+    with pytest.raises(UserError, match="data: a DatasetDict of train, validation, test; give one of its splits"):
+        list(load_domain(splits))
     assert load_task({"train": FRAME, "dev": FRAME[:4], "test": FRAME[:4]}, name="mine").spec.name == "mine"
 
 
