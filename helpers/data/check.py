@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.data.leaks import audit, unchecked
-from helpers.data.records import GROUP_COLUMN, LABEL_COLUMNS, find_column, records
+from helpers.data.records import ALONE, GROUP_COLUMN, LABEL_COLUMNS, find_column, records
 from helpers.data.tasks import Task, load_domain, load_task, rows_of
 from helpers.words import PAIRS, Words, length, normalised, script
 
@@ -72,8 +72,14 @@ def _task(task: Task, first, tokenizer) -> list[tuple[str, str, str]]:
         ("labels", labels + (", ..." if len(counts) > _MOST_LABELS else ""), "; ".join(told)),
         *_texts(every["text"].tolist(), tokenizer),
     ]  # fmt: skip
+    grouped = {split: rows[GROUP_COLUMN] for split, rows in frames.items() if GROUP_COLUMN in rows}
+    grouped = {split: groups[~groups.str.fullmatch(ALONE)] for split, groups in grouped.items()}
     seen = audit(task).set_index(["held", "against"])
     for (held, against), row in seen.iterrows():
+        torn = grouped[held].isin(grouped[against]).sum() if held != against and {held, against} <= set(grouped) else 0
+        if torn:
+            table.append((f"{held} rows of a group in {against}", f"{torn} of {row['rows']}",
+                          "kept; a group stays on one side where dev and test are set apart from train"))  # fmt: skip
         if row["exact"] or row["near"]:
             what = "duplicates in train" if held == against else f"{held} rows that are in {against}"
             other = row["exact"] - row["same_label"]

@@ -25,6 +25,7 @@ TEXT_COLUMNS = ("text", "sentence", "content", "body", "abstract", "review", "do
                 "paragraph", "comment", "message", "post", "tweet", "description", "utterance", "question")  # fmt: skip
 LABEL_COLUMNS = ("label", "labels", "class", "category", "target", "sentiment", "topic", "intent", "stars", "rating")
 GROUP_COLUMN = "group_id"
+ALONE = r"row \d+( of all)?"  # the group of a row that names none
 _WORDS_OF_A_NAME = 4  # at most, of a column
 _CHUNK = 20_000  # rows of a table read together
 Record = tuple[str, int, Mapping]

@@ -36,6 +36,23 @@ def test_a_task_is_described_with_its_labels_copies_and_leaks(tmp_path):
     assert said == "all but the text, the label and the group are left aside"
 
 
+def test_groups_that_cross_the_splits_of_ones_own_are_counted(tmp_path):
+    frames = task_frames("toy_news")
+    # dev shares b and c with train, test b with both and d with dev; rows without a group share their numbers alone
+    groups = {"train": [None, "a", "b", "c"], "dev": [None, "d", "b", "c"], "test": [None, None, "b", "d"]}
+    for split, own in groups.items():
+        rows = frames[split].assign(group_id=(own + [None] * len(frames[split]))[: len(frames[split])])
+        rows.to_csv(tmp_path / f"{split}.csv", index=False)
+    table = found(tmp_path)
+    counted = {what: row["found"] for what, row in table.iterrows() if "rows of a group" in what}
+    assert counted == {"dev rows of a group in train": "2 of 80", "test rows of a group in train": "1 of 80",
+                       "test rows of a group in dev": "2 of 80"}  # fmt: skip
+    frames["test"].to_csv(tmp_path / "test.csv", index=False)
+    assert [what for what in found(tmp_path).index if "rows of a group" in what] == ["dev rows of a group in train"]
+    pd.read_csv(tmp_path / "train.csv").to_csv(tmp_path / "one.csv", index=False)
+    assert not any("rows of a group" in what for what in found(tmp_path / "one.csv").index)
+
+
 def test_a_domain_is_described_with_its_empty_and_repeated_documents(tmp_path):
     texts = [*domain_texts("cs")[:150], *domain_texts("cs")[:4], "", " "]
     (tmp_path / "law.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
