@@ -211,7 +211,7 @@ def _stamps(place: Path, above: tuple[Path, ...] = ()) -> list:
     if any(folder.is_relative_to(here) for folder in above):
         return []
     try:
-        inner = [path for path in sorted(place.iterdir()) if path.exists()]
+        inner = [path for path in sorted(place.iterdir()) if os.path.exists(path)]  # Path.exists raises in a closed one
     except PermissionError:
         return []
     return [stamp for path in inner for stamp in _stamps(path, (*above, here))]
