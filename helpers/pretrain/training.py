@@ -20,6 +20,7 @@ SHAPE = 64  # masked tokens of a piece are filled up to a multiple of this
 # Multiplications of a run worth compiling for: about five minutes of two cores. Compiling mini's step took 13 seconds,
 # 35 the first time on a machine, and saved a quarter of each update with dropout, a twentieth without.
 COMPILE_ABOVE = 1e14
+RECOMPILE_LIMIT = 64
 PROGRESS = ("tokens", "targets", "seconds", "recent", "history", "precision", "compiled")
 
 
@@ -40,7 +41,7 @@ class Training:
         planned = (
             6.0 * sum(p.numel() for p in self.parameters.values() if p.ndim > 1) * steps * recipe.batch_size * width
         )
-        self.masked_loss = MaskedLoss(net, packs)
+        self.packs, self.masked_loss = packs, MaskedLoss(net, packs)
         self._take_path(can_compile() and planned > COMPILE_ABOVE if compile is None else compile)
         self.history, self.tokens, self.targets, self.seconds, self.recent = [], 0, 0, 0.0, []
         # A GPU must never wait: updates are masked ahead, and a loss is read when the next one has been handed to it.
@@ -49,6 +50,8 @@ class Training:
 
     def _take_path(self, compiled: bool) -> None:
         self.compiled = compiled
+        if compiled:  # past its limit, 8 shapes a process, dynamo goes on eager, which draws other dropout
+            torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, RECOMPILE_LIMIT)
         self.loss = torch.compile(self.masked_loss, dynamic=True) if compiled else self.masked_loss
 
     def describe(self) -> str:
@@ -90,8 +93,8 @@ class Training:
 
     def _backward(self, piece: Update, total: int) -> torch.Tensor:
         inputs = piece.tensors(self.device, SHAPE)
-        if self.compiled:
-            for rows in inputs[:3]:  # their number differs from piece to piece, their length never
+        if self.compiled and self.packs:
+            for rows in inputs[:3]:  # their number differs from piece to piece, the length of packed ones never
                 torch._dynamo.mark_static(rows, 1)
         with compute.autocast(self.device, self.precision):
             loss = self.loss(*inputs) / total
