@@ -1,7 +1,6 @@
 """The paper's classifier on any Hugging Face encoder, and its scores of packed texts."""
 
 import copy
-import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from helpers import compute
 from helpers.classify.batches import Batch
 from helpers.encoder import packing
 from helpers.encoder.dropout import with_fast_dropout
-from helpers.encoder.load import CHECKPOINTS_KEPT, encoder_of
+from helpers.encoder.load import encoder_of, packs_of
 from helpers.encoder.trial import packs_windows
 from helpers.encoder.vectors import Reading, is_bert_like, read_vectors
 
@@ -37,7 +36,7 @@ class Classifier(nn.Module):
         self.dense = nn.Linear(width, width)
         self.out_proj = nn.Linear(width, len(labels))
         self.tokenizer, self.labels, self.max_length = tokenizer, tuple(labels), max_length
-        self.packs = packs_windows(encoder) if packs is None else packs
+        self.packs = packs_windows(encoder, encoder.config.name_or_path) if packs is None else packs
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """[windows, classes] fp32 scores of the windows of a packed batch, in the batch's order."""
@@ -63,14 +62,12 @@ def new_classifier(model: str | Path, labels: Sequence[str], max_length: int = 5
     """A classifier with the weights of `model` and a new, randomly drawn head.
 
     model: 'mini', or a Hugging Face folder or hub name of any encoder, masked-LM checkpoints included; it is read
-    once a process. Raises UserError where there is no such model or some encoder weights are missing.
+    once a process. Raises UserError where there is no such model, some encoder weights are missing, or a text's
+    neighbours in a batch would change its score.
     """
     encoder, tokenizer = encoder_of(model)
     length = packing.within_positions(encoder, max_length)
-    return Classifier(copy.deepcopy(encoder), tokenizer, labels, length, dropout, _packs(encoder))
-
-
-_packs = functools.lru_cache(maxsize=CHECKPOINTS_KEPT)(packs_windows)  # of the encoders that are read once a process
+    return Classifier(copy.deepcopy(encoder), tokenizer, labels, length, dropout, packs_of(model))
 
 
 def score_windows(model: Classifier, batches: Sequence[Batch]) -> torch.Tensor:

@@ -87,7 +87,10 @@ def _saved_name(key: str, model: Classifier) -> str:
 
 
 def load_classifier(folder: str | Path) -> Classifier:
-    """The classifier that `save_classifier` wrote. Raises UserError where there is none, or a damaged one."""
+    """The classifier that `save_classifier` wrote.
+
+    Raises UserError where there is none, a damaged one, or one whose scores of a text its neighbours change.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
     from transformers import AutoConfig, AutoModel, AutoTokenizer
@@ -104,7 +107,8 @@ def load_classifier(folder: str | Path) -> Classifier:
         model.load_state_dict({key: saved[_saved_name(key, model)] for key in model.state_dict()})
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise UserError(f"{folder}: the classifier there is damaged ({_first_line(error)}); save it again") from None
-    model.packs = packs_windows(model.encoder)  # by its own weights: small random ones would hide what neighbours do
+    # by its own weights: small random ones would hide what neighbours do
+    model.packs = packs_windows(model.encoder, folder)
     return model.eval()
 
 

@@ -12,6 +12,7 @@ from helpers import compute, paths
 from helpers.data.hub import ask_hub
 from helpers.encoder import packing
 from helpers.encoder.named import resolve_model
+from helpers.encoder.trial import packs_windows
 from helpers.errors import UserError
 
 CHECKPOINTS_KEPT = 3
@@ -48,9 +49,15 @@ def load_masked_lm(name: str | Path, dropout: float | None = None):
 def encoder_of(model: str | Path):
     """Encoder without its pooler, and tokenizer, of a model; read once a process, so not to be changed.
 
-    Raises UserError where there is no such model or some encoder weights are missing.
+    Raises UserError where there is no such model, some encoder weights are missing, or a text's neighbours in a batch
+    would change its vectors.
     """
-    return _encoder(*_stamp(model))
+    return _encoder(*_stamp(model))[:2]
+
+
+def packs_of(model: str | Path) -> bool:
+    """Whether windows may share the rows of `encoder_of(model)`, tried when it is read; raises UserError as it does."""
+    return _encoder(*_stamp(model))[2]
 
 
 def _stamp(model) -> tuple[str, float]:
@@ -70,7 +77,7 @@ def _encoder(model: str, _written: float):
             f"model {model!r}: {len(missing)} encoder weights are missing, {missing[0]!r} among them; expected a whole "
             "Hugging Face checkpoint."
         )
-    return encoder, tokenizer
+    return encoder, tokenizer, packs_windows(encoder, model)
 
 
 def without_pooler(config) -> dict:

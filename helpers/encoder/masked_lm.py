@@ -10,7 +10,7 @@ from torch import nn
 from helpers import compute
 from helpers.encoder.dropout import with_fast_dropout
 from helpers.encoder.packing import longest_sequence
-from helpers.encoder.trial import TOLERANCE, arguments, lay, packs_windows, trial_windows
+from helpers.encoder.trial import TOLERANCE, arguments, gives_vectors_of_alone, lay, trial_windows
 from helpers.encoder.vectors import Reading, is_bert_like, read_vectors
 from helpers.errors import UserError
 
@@ -35,7 +35,8 @@ def shares_rows(model, name: str | Path) -> bool:
     Tried on windows longer than any local attention. Raises UserError where the logits read at chosen tokens differ
     from the model's own on every window alone, either way.
     """
-    if (is_bert_like(model.config) or packs_windows(model.base_model)) and _reads_as_alone(model, True):
+    packable = is_bert_like(model.config) or gives_vectors_of_alone(model.base_model, True)
+    if packable and _reads_as_alone(model, True):
         return True
     if _reads_as_alone(model, False):
         return False

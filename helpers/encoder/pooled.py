@@ -18,7 +18,8 @@ def mean_pooled(
 
     model: 'mini', 'minilm', a folder or a hub name AutoModel can load. max_length: tokens a text, at most as many
     as the model has positions; longer ones are cut. layer: 'words' takes the input embeddings, which know neither order
-    nor context, instead of the 'last' hidden states. Raises UserError when it cannot be loaded.
+    nor context, instead of the 'last' hidden states. Raises UserError when it cannot be loaded, and when a text's
+    neighbours would change its vector.
     """
     import torch
 
@@ -42,8 +43,8 @@ def mean_pooled(
     with torch.inference_mode(), compute.autocast(device):
         for first in range(0, len(order), batch_size):
             rows = order[first : first + batch_size]
-            filled = np.arange(lengths[rows[0]]) < lengths[rows, None]  # tokenizer.pad does this cell by cell
-            filled = filled[:, ::-1] if tokenizer.padding_side == "left" else filled
+            # tokenizer.pad does this cell by cell, and where it pads on the left it moves absolute positions
+            filled = np.arange(lengths[rows[0]]) < lengths[rows, None]
             ids = np.full(filled.shape, tokenizer.pad_token_id or 0)
             ids[filled] = np.concatenate([encoded[row] for row in rows])
             ids, mask = (torch.from_numpy(part.astype(np.int64)).to(device) for part in (ids, filled))

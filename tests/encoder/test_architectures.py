@@ -13,9 +13,11 @@ import torch
 import transformers
 
 import helpers.encoder
+from helpers.classify import new_classifier
 from helpers.encoder.load import load_masked_lm
 from helpers.encoder.masked_lm import shares_rows
 from helpers.encoder.packing import position_offset, tokenize
+from helpers.encoder.pooled import mean_pooled
 from helpers.errors import UserError
 from helpers.paths import MINI
 from helpers.pretrain import Recipe, masked_lm_loss
@@ -108,3 +110,19 @@ def test_an_architecture_does_as_the_table_says(name, tmp_path, monkeypatch):
     assert shares_rows(load_masked_lm(tmp_path)[0], tmp_path) == (OUTCOMES[name] == "packed")
     ours = masked_lm_loss(tmp_path, TEXTS, max_length=LENGTH).set_index("document")["loss"]
     assert ours.to_dict() == pytest.approx(losses_alone(tmp_path), abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["MPNet", *(name for name, outcome in OUTCOMES.items() if outcome == "refused")])
+def test_a_text_is_scored_and_read_out_as_alone_or_not_at_all(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("DSP_DEVICE", "cpu")
+    monkeypatch.setenv("DSP_PRECISION", "fp32")
+    save(name, tmp_path)
+    if name in ("MPNet", "Longformer"):
+        alone = np.concatenate([mean_pooled([text], str(tmp_path), LENGTH) for text in TEXTS])
+        np.testing.assert_allclose(mean_pooled(TEXTS, str(tmp_path), LENGTH), alone, atol=1e-4)
+        assert not new_classifier(tmp_path, ["law", "film"]).packs
+        return
+    for attempt in (lambda: mean_pooled(TEXTS, str(tmp_path), LENGTH), lambda: new_classifier(tmp_path, ["a", "b"])):
+        with pytest.raises(UserError, match="other vectors in a batch than alone.*give another base model") as caught:
+            attempt()
+        assert "\n" not in str(caught.value)
