@@ -104,6 +104,7 @@ def _adapt(model, texts, recipe, output, seed, general_texts, checkpoint_seconds
         "recipe": recipe.as_dict(), "seed": seed, "text": checkpoint.digest_of_arrays(windows.tokens, windows.starts),
         "model": checkpoint.digest_of_tensors(net.state_dict()),
     })  # fmt: skip
+    group.wait()  # a first process that finds the training finished removes what another would still write to
     if finished := _finished(output, facts, log):
         return finished
     if fits_head:

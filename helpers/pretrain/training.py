@@ -62,23 +62,25 @@ class Training:
         """One optimiser update: the mean loss over all its masked tokens, in as many pieces as needed."""
         # dropout's draws depend on the update and the process alone, so a resumed run repeats them
         torch.manual_seed(((self.seed * 1_000_003 + step) * 1_009 + self.group.rank) % 2**63)
-        total = max(1, len(update.targets))
-        loss = torch.zeros((), device=self.device)
-        for piece in update.split(self.rows, self.group.rank, self.group.size):
-            if len(piece.targets):
-                loss += self._backward(piece, total)
-        self.group.add_gradients(self.parameters.values())
-        torch.nn.utils.clip_grad_norm_(self.parameters.values(), self.recipe.clip)
         for settings in self.optimizer.param_groups:
             settings["lr"] = self.recipe.learning_rate_at(step, self.steps)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        if len(update.targets):  # without a gradient one process moves no weight, so several must not either
+            self.unread.append((step, self._step(update)))
         self.tokens += update.tokens
         self.targets += len(update.targets)
         self.epoch = update.epoch
-        if len(update.targets):
-            self.unread.append((step, self.group.add(loss)))
         self._read_losses(self.behind)
+
+    def _step(self, update: Update) -> torch.Tensor:
+        loss = torch.zeros((), device=self.device)
+        for piece in update.split(self.rows, self.group.rank, self.group.size):
+            if len(piece.targets):
+                loss += self._backward(piece, len(update.targets))
+        self.group.add_gradients(self.parameters.values())
+        torch.nn.utils.clip_grad_norm_(self.parameters.values(), self.recipe.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return self.group.add(loss)
 
     def _read_losses(self, behind: int = 0) -> None:
         """Take the losses of all updates but the last `behind`; UserError for one that is no finite number."""

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from helpers.errors import UserError
-from helpers.pretrain import Recipe, adapt, checkpoint
+from helpers.pretrain import Recipe, adapt, checkpoint, processes
 
 RECIPE = Recipe("test", learning_rate=1e-3, batch_size=16, steps=6, max_length=32)
 
@@ -183,6 +183,16 @@ def test_a_finished_training_is_returned_and_a_damaged_one_made_again(tiny, text
     damage(weights, "flipped")
     adapt(tiny, texts, RECIPE, tmp_path / "out", log=lambda line: None)
     assert equal(tmp_path / "out", whole)
+
+
+def test_all_processes_have_read_the_text_before_a_finished_trainings_tokens_are_removed(
+    tiny, texts, tmp_path, monkeypatch
+):
+    adapt(tiny, texts, RECIPE, tmp_path / "out", log=lambda line: None)
+    there = []
+    monkeypatch.setattr(processes.Group, "wait", lambda group: there.extend((tmp_path / "out" / "tokens").iterdir()))
+    adapt(tiny, texts, RECIPE, tmp_path / "out", log=lambda line: None)
+    assert [folder.name for folder in there] == ["0"] and not (tmp_path / "out" / "tokens").exists()
 
 
 def test_a_damaged_checkpoint_takes_no_place_of_a_whole_one(tmp_path):

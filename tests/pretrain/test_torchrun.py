@@ -41,6 +41,18 @@ def test_two_processes_end_with_the_weights_of_one_and_say_that_they_were_two(ti
     assert not all(torch.allclose(value, base[name], rtol=0, atol=1e-5) for name, value in first.items())
 
 
+def test_updates_without_a_masked_token_move_no_weight_in_two_processes_either(tiny, tmp_path):
+    """Texts of one or two tokens: most updates of two ask for nothing, and momentum would go on without them."""
+    short = ["cell", "the", "gene cell", "house"] * 4
+    recipe = replace(RECIPE, batch_size=2, steps=8, learning_rate=1e-2)
+    two = adapt_under_torchrun(tiny, short, recipe, tmp_path / "two", processes=2, log=lambda line: None)
+    one = adapt(tiny, short, recipe, tmp_path / "one", log=lambda line: None)
+    assert len(one.history) < 8
+    first, second = (load_file(f"{folder}/model.safetensors") for folder in (one.path, two.path))
+    for name, value in first.items():
+        assert torch.allclose(value, second[name], rtol=0, atol=1e-5)
+
+
 def test_a_failure_is_the_childs_own_line(tiny, tmp_path):
     with pytest.raises(UserError, match=r"^torchrun with 2 processes: .*texts.jsonl: no texts; expected") as caught:
         adapt_under_torchrun(tiny, [""], RECIPE, tmp_path, processes=2, log=lambda line: None)

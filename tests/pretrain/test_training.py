@@ -1,6 +1,5 @@
 """One update of a training: what is compiled, and what an update without a masked token does."""
 
-
 import pytest
 import torch
 
