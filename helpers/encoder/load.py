@@ -16,6 +16,9 @@ from helpers.encoder.trial import packs_windows
 from helpers.errors import UserError
 
 CHECKPOINTS_KEPT = 3
+# How configurations call the dropout of an encoder's layers.
+DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout", "embedding_dropout",
+            "mlp_dropout")  # fmt: skip
 _VOCABULARIES = ("tokenizer.json", "vocab.*", "*.model", "*.bpe*")
 
 
@@ -27,15 +30,15 @@ def attention_kind() -> str:
 def load_masked_lm(name: str | Path, dropout: float | None = None):
     """Model, tokenizer and whether its masked-LM head came untrained with it.
 
-    name: 'mini', a hub name, or a Hugging Face folder. dropout: overrides the model's own probabilities.
-    Raises UserError when there is no such model, or it is no masked language model.
+    name: 'mini', a hub name, or a Hugging Face folder. dropout: in place of the model's own rates, which its
+    configuration keeps, so that what is saved is fine-tuned with them.
+    Raises UserError when there is no such model, it is no masked language model, or its dropout cannot be set.
     """
     from transformers import AutoModelForMaskedLM
 
-    options = {"attn_implementation": attention_kind()}
-    if dropout is not None:
-        options |= {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
-    model, tokenizer, missing = _read(name, AutoModelForMaskedLM, "a masked LM", **options)
+    model, tokenizer, missing = _read(
+        name, AutoModelForMaskedLM, "a masked LM", dropout=dropout, attn_implementation=attention_kind()
+    )
     prefix = model.base_model_prefix + "."
     missing = [key for key in missing if "pooler" not in key]
     if any(key.startswith(prefix) for key in missing):
@@ -89,7 +92,7 @@ def without_pooler(config) -> dict:
     return {"add_pooling_layer": False} if known else {}
 
 
-def _read(name: str | Path, kind, what: str, poolerless: bool = False, **options):
+def _read(name: str | Path, kind, what: str, poolerless: bool = False, dropout: float | None = None, **options):
     """Model, tokenizer and names of missing weights, sorted. kind: an Auto class of transformers."""
     from transformers import AutoConfig, AutoTokenizer
 
@@ -102,10 +105,15 @@ def _read(name: str | Path, kind, what: str, poolerless: bool = False, **options
             if getattr(config, "quantization_config", None):
                 raise ValueError("its weights are quantised, which cannot be trained on")
             options |= without_pooler(config) if poolerless else {}
+            rates = {key: getattr(config, key) for key in DROPOUTS if dropout is not None and hasattr(config, key)}
+            if dropout is not None and not rates:
+                raise ValueError(f"{config.model_type} names no dropout that could be set to {dropout}")
             tokenizer = AutoTokenizer.from_pretrained(source, use_fast=True)
             model, report = kind.from_pretrained(
-                source, output_loading_info=True, use_safetensors=True, dtype=torch.float32, **options
-            )
+                source, output_loading_info=True, use_safetensors=True, dtype=torch.float32,
+                **options, **dict.fromkeys(rates, dropout),
+            )  # fmt: skip
+            model.config.update(rates)
     except Exception as error:  # the loaders of some hundred architectures raise whatever they stumble over
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
         raise UserError(f"model {name}: not readable as {what} ({reason}); {paths.A_MODEL}") from None

@@ -18,7 +18,8 @@ class Recipe:
     mask_probability: share of tokens to predict; of those 80 % become the mask token, 10 % a random token, 10 % stay.
     max_length: tokens a window, special ones included; None is the paper's 512, or all the model knows where that is
     less. packing: 'documents' keeps every document by itself; 'full_sentences' is RoBERTa's own, running text cut
-    every max_length tokens across documents. dropout: None keeps the model's own.
+    every max_length tokens across documents. dropout: None keeps the model's own; another rate is for
+    this training alone, and the saved model's configuration keeps the model's own.
 
     >>> DAPT.updates(windows=512), TAPT.updates(windows=512)
     (12500, 200)

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from helpers import paths
 from helpers.encoder.load import load_masked_lm
 from helpers.errors import UserError
+from tests.encoder.test_architectures import save
 
 WEIGHTS = "model.safetensors"
 
@@ -64,3 +65,32 @@ def test_a_folder_that_is_no_model_to_train_on_is_refused_in_one_line(tmp_path, 
     with pytest.raises(UserError, match=said) as raised:
         load_masked_lm(folder)
     assert "\n" not in str(raised.value) and str(folder) in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["Roberta", "DistilBert", "ModernBert", "EuroBert", "XLM"])
+def test_dropout_is_set_for_the_training_and_the_configuration_keeps_the_models_own(name, tmp_path):
+    save(name, tmp_path)
+    own = json.loads((tmp_path / "config.json").read_text())
+
+    def spread(dropout):
+        """How far the logits of one text drawn twice are apart while training."""
+        net = load_masked_lm(tmp_path, dropout)[0].train()
+        net.save_pretrained(tmp_path / "again")
+        saved = json.loads((tmp_path / "again" / "config.json").read_text())
+        assert {key: saved[key] for key in own if "dropout" in key} == {
+            key: own[key] for key in own if "dropout" in key
+        }
+        ids = torch.arange(5, 25)[None]
+        first, second = (net(input_ids=ids, attention_mask=torch.ones_like(ids)).logits for _ in range(2))
+        return (first - second).abs().max().item()
+
+    assert spread(0.0) == 0 and spread(0.4) > 0.01
+
+
+def test_a_model_whose_dropout_cannot_be_set_is_refused_by_that_name(tmp_path, monkeypatch):
+    save("Roberta", tmp_path)
+    monkeypatch.setattr("helpers.encoder.load.DROPOUTS", ())
+    with pytest.raises(UserError, match="roberta names no dropout that could be set to 0.4") as raised:
+        load_masked_lm(tmp_path, 0.4)
+    assert "\n" not in str(raised.value)
+    load_masked_lm(tmp_path)
