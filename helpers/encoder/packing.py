@@ -181,8 +181,9 @@ def attention_mask(segments, dtype):
 def position_offset(model) -> int:
     """Position id of a window's first token: padding id + 1 in RoBERTa-like models, 0 in BERT-like ones."""
     for module in model.modules():
-        if hasattr(module, "position_embeddings") and hasattr(module, "create_position_ids_from_input_ids"):
-            return module.padding_idx + 1
+        padding = getattr(getattr(module, "position_embeddings", None), "padding_idx", None)
+        if padding is not None:
+            return padding + 1
     return 0
 
 

@@ -72,3 +72,23 @@ def test_long_documents_become_windows_and_nothing_is_lost(tmp_path):
     assert tokenize(texts, tokenizer, 8, overflow="truncate").document.tolist() == [0, 2]
     on_disk = tokenize(texts, tokenizer, 8, folder=tmp_path)
     assert (on_disk.tokens == windows.tokens).all() and isinstance(on_disk.tokens, np.memmap)
+
+
+@pytest.mark.parametrize("name", ["Bert", "Roberta", "MPNet", "IBert", "Esm", "XLM"])
+def test_the_longest_sequence_is_read_and_one_token_more_is_not(name):
+    import torch
+    import transformers
+
+    from helpers.encoder.packing import longest_sequence
+
+    sizes = dict(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32)
+    own = {"XLM": dict(emb_dim=16, n_layers=1, n_heads=2), "Esm": dict(position_embedding_type="absolute")}
+    config = getattr(transformers, f"{name}Config")(
+        vocab_size=50, max_position_embeddings=20, pad_token_id=1, **sizes | own.get(name, {})
+    )
+    net = transformers.AutoModelForMaskedLM.from_config(config).eval()
+    longest = longest_sequence(net)
+    with torch.inference_mode():
+        assert net(torch.full((1, longest), 7)).logits.shape[1] == longest
+        with pytest.raises((IndexError, RuntimeError)):
+            net(torch.full((1, longest + 1), 7))

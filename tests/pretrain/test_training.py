@@ -16,11 +16,12 @@ def plain_cpu(monkeypatch):
 
 
 def test_a_compiled_step_meets_rows_of_many_lengths_with_one_source_of_dropout(tiny, tmp_path, monkeypatch):
-    """Windows of MPNet share no rows, so that each update's are as long as its text."""
-    from transformers import AutoTokenizer, MPNetConfig, MPNetForMaskedLM
+    """Windows of DeBERTa share no rows, so that each update's are as long as its text."""
+    from transformers import AutoTokenizer, DebertaV2Config, DebertaV2ForMaskedLM
 
     sizes = dict(vocab_size=300, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32)
-    MPNetForMaskedLM(MPNetConfig(**sizes, max_position_embeddings=40)).save_pretrained(tmp_path / "net")
+    attention = dict(relative_attention=True, pos_att_type=["c2p", "p2c"], max_position_embeddings=40)
+    DebertaV2ForMaskedLM(DebertaV2Config(**sizes, **attention)).save_pretrained(tmp_path / "net")
     AutoTokenizer.from_pretrained(tiny).save_pretrained(tmp_path / "net")
     compiler, eager_draws = torch.compile, []
     monkeypatch.setattr(torch, "compile", lambda step, dynamic: compiler(step, dynamic=dynamic, backend="eager"))
