@@ -63,15 +63,15 @@ def packs_of(model: str | Path) -> bool:
     return _encoder(*_stamp(model))[2]
 
 
-def _stamp(model) -> tuple[str, float]:
-    """Name of a model, and when its weights were last written, so that a rewritten folder is read again."""
+def _stamp(model) -> tuple[str, tuple]:
+    """Name of a model, and when its files were last written, so that a rewritten folder is read again."""
     source = resolve_model(model)
-    weights = Path(source) / "model.safetensors"
-    return source, weights.stat().st_mtime if weights.exists() else 0.0
+    files = sorted(file for kind in ("safetensors", "json") for file in Path(source).glob(f"*.{kind}"))
+    return source, tuple((file.name, file.stat().st_mtime_ns) for file in files)
 
 
 @functools.lru_cache(maxsize=CHECKPOINTS_KEPT)
-def _encoder(model: str, _written: float):
+def _encoder(model: str, _written: tuple):
     from transformers import AutoModel
 
     encoder, tokenizer, missing = _read(model, AutoModel, "an encoder with a tokenizer", poolerless=True)

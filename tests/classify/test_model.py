@@ -90,6 +90,21 @@ def test_a_rewritten_checkpoint_is_read_again(task, tiny_model, tmp_path):
     torch.testing.assert_close(after, before + 1)
 
 
+def test_a_shard_that_is_rewritten_is_read_again(tiny_model, tmp_path):
+    from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+    from helpers.encoder.load import encoder_of
+
+    net = AutoModelForMaskedLM.from_pretrained(tiny_model)
+    AutoTokenizer.from_pretrained(tiny_model).save_pretrained(tmp_path)
+    for factor in (1.0, 1.5):
+        net.get_input_embeddings().weight.data *= factor
+        net.save_pretrained(tmp_path, max_shard_size="30KB")
+        found = encoder_of(tmp_path)[0].get_input_embeddings().weight
+        torch.testing.assert_close(found, net.get_input_embeddings().weight)
+    assert len(list(tmp_path.glob("model-*.safetensors"))) > 1
+
+
 def test_max_length_never_passes_what_the_model_holds(task, tiny_model):
     assert new_classifier(tiny_model, task.labels, max_length=512).max_length == 64
     assert json.loads((Path(tiny_model) / "config.json").read_text())["max_position_embeddings"] == 66
