@@ -256,7 +256,7 @@ _SETTINGS = (
         rf"local|{'|'.join(QUEUES)}|(tcp|tls|ucx|inproc|ws|wss)://\S+",
         f"local, {', '.join(QUEUES)}, or the address of a scheduler, as tcp://host:8786",
     ),
-    ("DSP_DEVICE", r"(cpu|cuda|mps|xpu)(:\d{1,3})?", "cpu, cuda, mps or xpu, or one of several as cuda:1"),
+    ("DSP_DEVICE", r"(cpu|cuda|mps)(:\d{1,3})?", "cpu, cuda or mps, or one of several as cuda:1"),
     ("DSP_PRECISION", r"bf16|fp32", "bf16 or fp32"),
 )
 

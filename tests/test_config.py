@@ -116,6 +116,7 @@ def test_places_that_are_there_are_taken(places, monkeypatch):
         ("DSP_CACHE", "{}/law.jsonl", "a file lies there"),
         ("CLUSTER", "everywhere", "expected local, slurm, pbs, sge, lsf, or the address"),
         ("DSP_DEVICE", "gpu", "expected cpu, cuda"),
+        ("DSP_DEVICE", "xpu", "expected cpu, cuda or mps"),
         ("DSP_PRECISION", "fp16", "expected bf16 or fp32"),
     ],
 )

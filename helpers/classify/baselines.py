@@ -15,6 +15,7 @@ import numpy as np
 from helpers.classify.inputs import SPLITS, check_task
 from helpers.classify.metrics import degenerate, log_losses, scores
 from helpers.data import drawn_rows
+from helpers.encoder.packing import within_positions
 from helpers.encoder.pooled import mean_pooled
 from helpers.errors import UserError, nearest
 from helpers.words import any_words
@@ -34,8 +35,8 @@ def baseline(task, name: str = "tfidf", *, model: str | Path = "mini", max_lengt
     task: a helpers.data.Task. name: 'tfidf' (words and word pairs of the whole text), 'tfidf_window' (the same of the
     first `max_length` tokens of `model`, which is what a classifier on it reads) or 'static' (mean of the input
     embeddings of the same tokens). Deterministic; `seed` is only recorded. Returns a Result as `fine_tune` does, with
-    best_epoch = epochs_run = 0 and C among the recipe's settings. Raises UserError for another name
-    and as `check_task` does.
+    best_epoch = epochs_run = 0 and C among the recipe's settings. Raises UserError for another name, for training texts
+    without a word, and as `check_task` does.
     """
     start = time.perf_counter()
     if name not in BASELINES:
@@ -84,11 +85,14 @@ def read_out(vectors: Mapping[str, np.ndarray], task, *, labels: int = 0, seed: 
 
 
 def window_of(model: str | Path, max_length: int, texts: Sequence[str]) -> list[str]:
-    """The part of each text that its first `max_length` tokens cover, special tokens counted as the model does."""
+    """The part of each text that a classifier on `model` reads: its first `max_length` tokens, special ones included.
+
+    They are fewer where the model has fewer positions.
+    """
     from helpers.encoder.load import encoder_of
 
-    _, tokenizer = encoder_of(model)
-    room = max_length - tokenizer.num_special_tokens_to_add()
+    encoder, tokenizer = encoder_of(model)
+    room = within_positions(encoder, max_length) - 2
     tokens = tokenizer(list(texts), add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     ends = [spans[room - 1][1] if len(spans) > room else None for spans in tokens["offset_mapping"]]
     return [text[:end] for text, end in zip(texts, ends, strict=True)]
@@ -100,6 +104,9 @@ def _tfidf(task, cut=None) -> dict:
     texts = {split: list(getattr(task, split)["text"]) for split in SPLITS}
     if cut:
         texts = {split: cut(rows) for split, rows in texts.items()}
+    if not any(map(any_words, texts["train"])):
+        raise UserError(f"task {task.name!r}, train: no text holds a word, so TF-IDF has nothing to count; "
+                        "give it texts with words")  # fmt: skip
     vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, tokenizer=any_words, token_pattern=None)
     features = {"train": vectorizer.fit_transform(texts["train"])}
     return features | {split: vectorizer.transform(texts[split]) for split in ("dev", "test")}

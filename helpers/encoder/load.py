@@ -122,9 +122,9 @@ def _read(name: str | Path, kind, what: str, poolerless: bool = False, dropout: 
             f"model {name}: expected a fast tokenizer with <s> and </s>, or [CLS] and [SEP]; {paths.A_MODEL}"
         )
     rows = len(model.get_input_embeddings().weight)
-    if len(tokenizer) > rows:
-        raise UserError(f"model {name}: its tokenizer knows {len(tokenizer):,} tokens and its embeddings have {rows:,} "
-                        "rows; save it again after model.resize_token_embeddings(len(tokenizer))")  # fmt: skip
+    if (ids := packing.id_count(tokenizer)) > rows:
+        raise UserError(f"model {name}: its tokenizer's ids need {ids:,} rows and its embeddings have {rows:,}; "
+                        f"save it again after model.resize_token_embeddings({ids})")  # fmt: skip
     return model, tokenizer, sorted(report["missing_keys"])
 
 

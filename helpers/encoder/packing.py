@@ -65,6 +65,11 @@ def special_ids(tokenizer) -> tuple[int, int]:
     return first, last
 
 
+def id_count(tokenizer) -> int:
+    """One more than a tokenizer's largest id: its tokens, where their ids have no gaps."""
+    return max(tokenizer.get_vocab().values()) + 1
+
+
 def tokenize(
     texts: Iterable[str], tokenizer, max_length: int = 512, overflow: str = "windows", folder: Path | None = None
 ) -> Windows:
@@ -79,7 +84,7 @@ def tokenize(
     backend.no_truncation()  # an earlier call of the tokenizer may have left these on
     backend.no_padding()
     body = max_length - 2
-    kind = np.uint16 if len(tokenizer) <= 2**16 else np.int32
+    kind = np.uint16 if id_count(tokenizer) <= 2**16 else np.int32
     chunks, lengths, documents, seen = [], [], [], 0
     texts = checked(texts)
     with open(folder / "tokens.bin", "wb") if folder else nullcontext() as stream:

@@ -7,7 +7,7 @@ import numpy as np
 
 from helpers import compute
 from helpers.data.text import checked
-from helpers.encoder.packing import within_positions
+from helpers.encoder.packing import special_ids, within_positions
 from helpers.files import write_json
 
 
@@ -33,8 +33,12 @@ def mean_pooled(
     backend.no_padding()
     if layer != "words":
         max_length = within_positions(network, max_length)
-    backend.enable_truncation(max_length, direction=tokenizer.truncation_side)
+    bare = not tokenizer.num_special_tokens_to_add()  # without a post-processor; adaptation adds them all the same
+    backend.enable_truncation(max_length - 2 * bare, direction=tokenizer.truncation_side)
     encoded = [one.ids for one in backend.encode_batch_fast(list(checked(texts)))]
+    if bare:
+        first, last = special_ids(tokenizer)
+        encoded = [[first, *ids, last] for ids in encoded]
     lengths = np.array([len(ids) for ids in encoded])
     order = np.argsort(-lengths, kind="stable")  # like lengths together: little padding
     words = network.get_input_embeddings()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from helpers.encoder.packing import Windows, fill_rows, pack, special_ids
+from helpers.encoder.packing import Windows, fill_rows, id_count, pack, special_ids
 from helpers.pretrain.masking import mask_tokens
 from helpers.pretrain.recipe import Recipe
 
@@ -69,7 +69,11 @@ class Update:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The few facts about a tokenizer and its model that batches need. packs: whether windows may share a row."""
+    """The few facts about a tokenizer and its model that batches need.
+
+    size: one more than the largest id. special: ids never masked and never drawn, those of no token among them.
+    packs: whether windows may share a row.
+    """
 
     size: int
     mask_id: int
@@ -80,8 +84,10 @@ class Vocabulary:
 
     @classmethod
     def of(cls, tokenizer, position_offset: int, packs: bool = True) -> "Vocabulary":
-        special = tuple(sorted({*tokenizer.all_special_ids, *special_ids(tokenizer)}))
-        return cls(len(tokenizer), tokenizer.mask_token_id, tokenizer.pad_token_id, special, position_offset, packs)
+        size = id_count(tokenizer)
+        gaps = set(range(size)).difference(tokenizer.get_vocab().values())
+        special = tuple(sorted({*tokenizer.all_special_ids, *special_ids(tokenizer), *gaps}))
+        return cls(size, tokenizer.mask_token_id, tokenizer.pad_token_id, special, position_offset, packs)
 
 
 def full_sentences(windows: Windows, max_length: int) -> Windows:

@@ -1,13 +1,17 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
 from helpers import load_task
-from helpers.classify import Recipe, baseline, fine_tune, log_losses, read_out, text_vectors
+from helpers.classify import Recipe, baseline, fine_tune, log_losses, new_classifier, read_out, text_vectors
 from helpers.classify.baselines import window_of
 from helpers.encoder.load import encoder_of
+from helpers.encoder.packing import tokenize
 from helpers.errors import UserError
+from tests.encoder.test_architectures import save
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +100,22 @@ def test_tfidf_reads_scripts_without_spaces():
             for n in range(120) for label, words in topics.items()]  # fmt: skip
     split = {name: pd.DataFrame(rows[first::3]) for first, name in enumerate(("train", "dev", "test"))}
     assert baseline(load_task(split), "tfidf").score > 0.95
+
+
+def test_the_window_of_a_model_with_few_positions_is_what_its_classifier_reads(tmp_path):
+    save("Roberta", tmp_path)  # 160 positions, of which two are for padding
+    text = "the house " * 300
+    (cut,) = window_of(tmp_path, 512, [text])
+    classifier = new_classifier(tmp_path, ["law", "film"], 512)
+    read = tokenize([text], classifier.tokenizer, classifier.max_length, overflow="truncate")[0]
+    assert classifier.tokenizer(cut)["input_ids"] == read.tolist() and len(read) == 158
+
+
+def test_training_texts_without_a_word_are_refused_in_one_line(toy):
+    silent = replace(toy, train=toy.train.assign(text="..."))
+    with pytest.raises(UserError, match="train: no text holds a word") as caught:
+        baseline(silent)
+    assert "\n" not in str(caught.value)
 
 
 def test_an_unknown_baseline_is_named(toy):

@@ -8,6 +8,7 @@ import torch
 
 from helpers.encoder.pooled import mean_pooled, write_sentence_encoder
 from helpers.errors import UserError
+from tests.encoder.test_architectures import save
 
 TEXTS = ["the court heard the claim", "a dull film, with a worse ending than its beginning"]
 
@@ -52,3 +53,23 @@ def test_the_folder_is_the_same_whatever_was_read_before(tmp_path):
     mean_pooled([long], "mini", max_length=8)
     file = write_sentence_encoder("mini", tmp_path / "again", max_length=32) / "tokenizer.json"
     assert json.loads(file.read_text())["truncation"] is None and json.loads(file.read_text())["padding"] is None
+
+
+def test_a_tokenizer_without_a_post_processor_gets_the_tokens_that_adaptation_adds(tmp_path, monkeypatch):
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import AutoModel, PreTrainedTokenizerFast
+
+    monkeypatch.setenv("DSP_PRECISION", "fp32")
+    save("Bert", tmp_path)
+    (tmp_path / "tokenizer.json").unlink()
+    words = {word: number for number, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "house", "sea"])}
+    inner = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
+    inner.pre_tokenizer = pre_tokenizers.Whitespace()
+    named = {f"{name.lower()}_token": f"[{name}]" for name in ("PAD", "UNK", "CLS", "SEP")}
+    PreTrainedTokenizerFast(tokenizer_object=inner, **named).save_pretrained(tmp_path)
+    net = AutoModel.from_pretrained(tmp_path).eval()
+    found = mean_pooled(["the house", "", "sea the house"], str(tmp_path), max_length=4)
+    for ids, ours in zip([[2, 4, 5, 3], [2, 3], [2, 6, 4, 3]], found, strict=True):
+        with torch.inference_mode():
+            hidden = net(torch.tensor([ids])).last_hidden_state[0]
+        assert hidden.mean(dim=0).numpy() == pytest.approx(ours, abs=1e-4)

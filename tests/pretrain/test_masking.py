@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from helpers.pretrain.batches import Vocabulary
 from helpers.pretrain.masking import mask_tokens, uniform
 
 SPECIAL = (0, 1, 2, 3, 4)
@@ -61,3 +62,24 @@ def test_uniform_is_flat_and_streams_are_uncorrelated():
     assert 0 <= a.min() and a.max() < 1
     assert np.abs(np.histogram(a, 20, (0, 1))[0] / 10_000 - 1).max() < 0.05
     assert abs(np.corrcoef(a, b)[0, 1]) < 0.01
+
+
+def test_ids_without_a_token_are_neither_masked_nor_drawn():
+    """Ordinary tokens are 4 to 9, the mask token is 90: of the ids between none is drawn."""
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast
+
+    ids = {
+        **{token: number for number, token in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *"abcdef"])},
+        "[MASK]": 90,
+    }
+    named = {f"{name.lower()}_token": f"[{name}]" for name in ("PAD", "UNK", "CLS", "SEP", "MASK")}
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel(ids, unk_token="[UNK]")), **named)
+    known = Vocabulary.of(tokenizer, 0)
+    assert known.size == 91 and known.mask_id == 90
+    tokens = np.random.default_rng(0).integers(4, 10, 20_000)
+    masked, chosen = mask_tokens(
+        tokens, 0, np.arange(20_000) // 100, np.arange(20_000) % 100, seed=0, probability=0.5, mask_id=known.mask_id,
+        vocabulary=known.size, special=known.special,
+    )  # fmt: skip
+    assert set(masked[chosen]) == {*range(4, 10), 90}
