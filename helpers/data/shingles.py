@@ -3,14 +3,16 @@
 from functools import cached_property
 
 import numpy as np
+from scipy import sparse
 
 from helpers.hashing import mix64
 from helpers.words import clean, has_unspaced, is_unspaced, normalised
 
 SHINGLE = 5  # words a shingle: short enough for single sentences, long enough to be rarely shared by chance
-_MOST_HOLDERS = 100  # of a shingle that thousands of texts share, the first holders stand for the rest
+_MOST_HOLDERS = 100  # of a shingle that more texts share, the first holders stand for the rest
 _BASE = 0x9E3779B97F4A7C15  # odd, so it has an inverse modulo 2**64
 _INVERSE = pow(_BASE, -1, 2**64)
+_PAIRS = 1 << 14  # pairs counted whole at a time
 _BLOCK = 1 << 22  # bytes hashed together: the working arrays stay under 200 MB
 
 
@@ -94,8 +96,9 @@ def contained(held: Shingles, others: Shingles, share: float) -> np.ndarray:
 def containing(held: Shingles, others: Shingles, share: float) -> tuple[np.ndarray, np.ndarray]:
     """(held text, other text) of all pairs in which the other has at least `share` of the held one's shingles.
 
-    Where held and others are the same object, a text is not paired with itself. Of the texts that share one
-    shingle, the first hundred are looked at.
+    Where held and others are the same object, a text is not paired with itself. A pair is looked at, and then counted
+    whole, where it shares a shingle that at most a hundred texts have; of the texts that share a commoner one, the
+    first hundred are.
     """
     itself = held is others
     if itself:
@@ -111,16 +114,38 @@ def containing(held: Shingles, others: Shingles, share: float) -> tuple[np.ndarr
     mine = mine[(reach >= need)[held.owners[mine]]]
     hashes, owners = _distinct(others.hashes[theirs], others.owners[theirs])
     left = np.searchsorted(hashes, held.hashes[mine], "left")
-    counts = np.minimum(np.searchsorted(hashes, held.hashes[mine], "right") - left, _MOST_HOLDERS)
-    offsets = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    text = np.repeat(held.owners[mine], counts)
-    other = owners[np.repeat(left, counts) + offsets]
-    if itself:
-        text, other = text[other != text], other[other != text]
-    pairs, together = np.unique(text * max(len(others), 1) + other, return_counts=True)
-    text, other = np.divmod(pairs, max(len(others), 1))
+    holders = np.searchsorted(hashes, held.hashes[mine], "right") - left
+    few = holders <= _MOST_HOLDERS
+
+    def sharing(shingles: np.ndarray) -> np.ndarray:
+        counts = np.minimum(holders[shingles], _MOST_HOLDERS)
+        text, other = np.repeat(held.owners[mine[shingles]], counts), owners[_ranges(left[shingles], counts)]
+        pairs = text * max(len(others), 1) + other
+        return pairs[text != other] if itself else pairs
+
+    pairs, together = np.unique(sharing(few), return_counts=True)
+    more = np.setdiff1d(sharing(~few), pairs)
+    text, other = np.divmod(np.concatenate([pairs, more]), max(len(others), 1))
+    together = np.concatenate([together, np.zeros_like(more)])
+    if not few.all():
+        first = np.unique(left[~few])  # a common shingle each
+        counts = np.searchsorted(hashes, hashes[first], "right") - first
+        theirs = owners[_ranges(first, counts)], np.repeat(first, counts)
+        ours = held.owners[mine[~few]], left[~few]
+        theirs, ours = (
+            sparse.csr_array((np.ones(len(at[0]), np.int64), at), shape=(len(some), len(hashes)))
+            for at, some in ((theirs, others), (ours, held))
+        )
+        reachable = np.flatnonzero(together + ours.sum(axis=1)[text] >= need[text])
+        for part in np.array_split(reachable, len(reachable) // _PAIRS + 1):
+            together[part] += (ours[text[part]] * theirs[other[part]]).sum(axis=1)
     enough = together >= need[text]
     return text[enough], other[enough]
+
+
+def _ranges(first: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The numbers first, first + 1, ... of each range, `counts` of them, one range after the other."""
+    return np.arange(counts.sum()) + np.repeat(first - np.cumsum(counts) + counts, counts)
 
 
 def _bounds(words: list[str]) -> list[tuple[int, int]]:

@@ -35,6 +35,14 @@ def test_one_file_is_split_by_content_stratified_with_copies_on_one_side():
     assert set(shuffled.test["text"]) == set(task.test["text"])
 
 
+def test_near_copies_of_templated_rows_stay_on_one_side():
+    head = "the patient was seen in the clinic today and the following was found on examination by the physician"
+    rows = [{**row, "text": f"{head} {row['text']}"} for row in topics(0, 150, "a") + topics(1, 150, "b")]
+    found = set_apart(pd.DataFrame(rows + [{**row, "text": f"{row['text']} again"} for row in rows]), ("test",), "rows")
+    stems = [set(part["text"].str.removesuffix(" again")) for part in found.values()]
+    assert sum(map(len, stems)) == 300 and len(stems[1]) == pytest.approx(60, abs=3)
+
+
 def test_rows_of_one_document_stay_on_one_side_and_are_numbered():
     sentences = [f"sentence {n} of {n // 5} has words {n * n} and {n + 7}" for n in range(300)]
     frame = pd.DataFrame({"text": sentences, "label": ["a", "b", "c"] * 100, "group_id": [n // 5 for n in range(300)]})

@@ -9,7 +9,7 @@ import pytest
 
 from helpers.data import audit, exclude, leaked_rows, load_task, split_heldout
 from helpers.data.leaks import repeats, without_near_copies
-from helpers.data.shingles import SHINGLE, Shingles, contained, holding
+from helpers.data.shingles import SHINGLE, Shingles, contained, containing, holding
 from helpers.errors import UserError
 from helpers.words import normalised
 
@@ -90,6 +90,22 @@ def test_shingles_agree_with_plain_sets(share):
     result = contained(Shingles(held), Shingles(others), share)
     assert 0 < result.sum() < len(held)
     assert result.tolist() == plain_containment(held, others, share)
+
+
+def test_near_copies_of_templated_texts_are_all_found():
+    """More texts than are looked at for one shingle begin alike; only what follows tells a pair."""
+    draw = random.Random(6)
+    head = sentence(draw, 20)
+    notes = [f"{head} {sentence(draw)}" for _ in range(130)]
+    copies = [f"{note} again" for note in notes]
+    every = Shingles(notes + copies)
+    pairs = {(row, row + 130) for row in range(130)}
+    assert set(zip(*containing(every, every, 0.8), strict=True)) == pairs | {(other, row) for row, other in pairs}
+    task = make_task([(text, "a") for text in notes], [], [(text, "a") for text in copies])
+    assert audit(task).set_index(["held", "against"]).loc[("test", "train"), "near"] == 130
+    assert leaked_rows(task, near=0.8)["test"].tolist() == list(range(130))
+    assert list(exclude(copies, notes, near=0.8)) == []
+    assert without_near_copies(list(range(260)), notes + copies) == list(range(130))
 
 
 def test_holding_agrees_with_looking_for_substrings():
