@@ -18,6 +18,7 @@ from helpers.files import read_json, write_json
 from helpers.hashing import fingerprint
 from helpers.study.steps import makes
 from helpers.study.texts import Lines, Thinned, distinct_sentences, logger, shuffled_words, write_lines
+from helpers.words import word_count
 
 HELDOUT_SHARE = 0.05  # of a domain's documents, never trained on
 MANY_LEFT_OUT = 0.1  # share of a domain's documents above which their loss is said
@@ -169,8 +170,8 @@ def tapt_recipe_within(given: dict, texts: list[str], model: str, most_tokens: i
     recipe = dataclasses.replace(tapt_recipe(len(texts)), **{name: value for name, value in given.items() if value})
     first = texts[:500]
     ids = AutoTokenizer.from_pretrained(model)(first, add_special_tokens=False, verbose=False)["input_ids"]
-    tokens_a_word = sum(map(len, ids)) / max(1, sum(len(text.split()) for text in first))
-    tokens = tokens_a_word * sum(len(text.split()) for text in texts) + 2 * len(texts)
+    tokens_a_word = sum(map(len, ids)) / max(1, sum(map(word_count, first)))
+    tokens = tokens_a_word * sum(map(word_count, texts)) + 2 * len(texts)
     return dataclasses.replace(recipe, epochs=max(1, min(recipe.epochs, int(most_tokens / max(tokens, 1)))))
 
 

@@ -114,6 +114,16 @@ def test_tapt_reads_no_more_tokens_than_dapt(open_study):
     assert recipe.learning_rate == 1e-4 and recipe.batch_size == 32  # 0 keeps the paper's
 
 
+def test_sentences_without_spaces_count_towards_the_budget_by_their_words():
+    """Documents first and then single sentences, as in kNN-TAPT; between spaces each is one word, however long."""
+    sentence = "東京の天気は今日も晴れで、気温は二十度まで上がる見込みです。"
+    texts = [sentence * 8] * 300 + [sentence] * 2000
+    given = {"name": "tapt", "epochs": 1000, "batch_size": 32, "learning_rate": 0.0, "max_length": 128}
+    recipe = makers.tapt_recipe_within(given, texts, str(MINI), 6_000_000)
+    tokens = 4400 * len(AutoTokenizer.from_pretrained(MINI)(sentence, add_special_tokens=False).input_ids) + 2 * 2300
+    assert recipe.epochs * tokens <= 6_000_000 < (recipe.epochs + 1) * tokens
+
+
 @pytest.mark.parametrize("selector", ["random", "tfidf"])
 def test_a_rival_selects_as_many_words_as_vampire_did(tmp_path, selector):
     long = [f"the court heard case {number} of the appeal at length on monday" for number in range(40)]
