@@ -4,7 +4,6 @@ import hashlib
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +61,15 @@ class Thinned:
         if len(codes) <= self.wanted:
             return iter(self.texts)
         bound = np.partition(codes, self.wanted - 1)[self.wanted - 1]
-        return islice((text for text in self.texts if _code(text) <= bound), self.wanted)
+        return self._kept(bound, self.wanted - int((codes < bound).sum()))
+
+    def _kept(self, bound: int, equal: int) -> Iterator[str]:
+        """The texts below the bound, and the first `equal` of those on it, which are copies of one text."""
+        for text in self.texts:
+            code = _code(text)
+            equal -= code == bound
+            if code < bound or (code == bound and equal >= 0):
+                yield text
 
 
 def groups_of_thinned(rows, wanted: int) -> list[str] | None:

@@ -34,6 +34,18 @@ def test_a_sample_is_spread_over_the_text_and_part_of_a_larger_one():
     assert list(Thinned(texts, 6000)) == texts == list(Thinned(texts, 5000)) == list(Thinned(texts, 0))
 
 
+def test_a_text_that_stands_everywhere_takes_no_more_of_a_sample_than_is_left():
+    """Its copies all lie on the cut: what lies below is kept, and then the first of them."""
+    documents = [f"doc {number}" for number in range(1000)]
+    texts = [text for document in documents for text in (document, "No comment.")]
+    below = next(n for n in range(1, 2000) if "No comment." in list(Thinned([*documents, "No comment."], n))) - 1
+    samples = [Counter(Thinned(texts, wanted)) for wanted in (below, below + 100, below + 1000, below + 1500)]
+    assert [sample.pop("No comment.", 0) for sample in samples] == [0, 100, 1000, 1000]
+    assert samples[0] == samples[1] == samples[2] <= samples[3] and sum(samples[2].values()) == below
+    kept = list(Thinned(texts, below + 100))
+    assert max(documents.index(text) for text in kept if text != "No comment.") > 900
+
+
 def test_a_pool_is_distinct_sentences_from_all_over_the_documents():
     documents = [f"The first document number {n} says this. And it says one more thing {n}." for n in range(400)]
     documents += ["THE FIRST document, number 7, says this."]  # a repeat, case and punctuation aside
