@@ -28,6 +28,8 @@ _SHORT_RUN = regex.compile(rf"(?V1)(?P<run>(?:{_CHARACTER}\p{{M}}*)+)|[{_LETTER}
 _PLAIN = re.compile(r"\b\w\w+\b")  # scikit-learn's own
 _ANY_WORD = re.compile(r"\w+")
 _MARK = regex.compile(r"\p{M}")  # vowel signs and accents of their own, at which `re` would cut
+# Within a word, or a capital that `lower` takes apart: `re` would cut there, and the reader sees nothing.
+_HIDDEN = regex.compile(r"(?<=[\p{L}\p{M}\p{N}_])[\p{Cf}\p{DI}]+(?=[\p{L}\p{M}\p{N}_])|İ")
 _GAP = re.compile(r"[\W_]+")
 _IGNORED = regex.compile(r"[\p{Cf}\p{DI}]")
 _MARKED = regex.compile(rf"(?V1)[\p{{Cf}}\p{{DI}}\p{{M}}\uFF00-\uFFEF{_UNSPACED}]")
@@ -45,6 +47,15 @@ def clean(text: str) -> str:
     if text.isascii():
         return text.lower()
     return _IGNORED.sub("", unicodedata.normalize("NFKC", text)).lower()
+
+
+def one_case(text: str) -> str:
+    """Lower-case text with what capitals cannot tell apart made equal, and Turkish İ as its i.
+
+    >>> one_case("straße"), one_case(clean("İZMİR"))
+    ('strasse', 'izmir')
+    """
+    return text if text.isascii() else text.casefold().replace("i\u0307", "i")
 
 
 def normalised(text: str) -> str:
@@ -119,17 +130,27 @@ def word_count(text: str) -> int:
 
 
 def needs_script(text: str) -> bool:
-    """Whether a text has words that Python's \\w+ would not find whole: of scripts without spaces, or with marks."""
-    return not text.isascii() and (has_unspaced(text) or _MARK.search(text) is not None)
+    """Whether a text has words that Python's \\w+ would not find whole: by its script, or see `has_hidden`."""
+    return not text.isascii() and (_says_how(text) or _HIDDEN.search(text) is not None)
+
+
+def has_hidden(text: str) -> bool:
+    """Whether nothing but format characters, as a soft hyphen, or an İ keeps Python's \\w+ from finding words whole."""
+    return not text.isascii() and _HIDDEN.search(text) is not None and not _says_how(text)
+
+
+def _says_how(text: str) -> bool:
+    """Whether a text is of a script without spaces, or with marks."""
+    return has_unspaced(text) or _MARK.search(text) is not None
 
 
 def any_words(text: str) -> list[str]:
     """Lower-cased words and numbers of any length.
 
-    >>> any_words("A 2nd DOSE"), any_words("न्यायालय का फैसला"), any_words("東京 C 5")
-    (['a', '2nd', 'dose'], ['न्यायालय', 'का', 'फैसला'], ['東京', 'c', '5'])
+    >>> any_words("A 2nd DOSE"), any_words("न्यायालय का फैसला"), any_words("東京 C 5"), any_words("İzmir co\u00adop")
+    (['a', '2nd', 'dose'], ['न्यायालय', 'का', 'फैसला'], ['東京', 'c', '5'], ['izmir', 'coop'])
     """
-    return Words(short=True)(text) if needs_script(text) else _ANY_WORD.findall(text.lower())
+    return Words(short=True)(text.replace("İ", "i")) if needs_script(text) else _ANY_WORD.findall(text.lower())
 
 
 class Words:
@@ -148,7 +169,8 @@ class Words:
     """
 
     def __init__(self, language: str = "", short: bool = False):
-        self.language, self._run, self._words, self._pairs = language, _SHORT_RUN if short else _RUN, 0, 0
+        self.language, self._words, self._pairs = language, 0, 0
+        self._run, self._plain = (_SHORT_RUN, _ANY_WORD) if short else (_RUN, _PLAIN)
         if language in _SEGMENTERS and _segmenter(language) is None:
             package = _SEGMENTERS[language][0]
             raise UserError(
@@ -167,7 +189,7 @@ class Words:
 
     def _found(self, text: str) -> list[str]:
         if text.isascii():
-            return _PLAIN.findall(text.lower())
+            return self._plain.findall(text.lower())
         # Compatibility forms stay apart where nothing else asks for cleaning: published overlaps counted them so.
         text = clean(text) if _MARKED.search(text) else text.lower()
         found = []

@@ -4,17 +4,20 @@ import importlib.util
 import re
 import unicodedata
 from pathlib import Path
+from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers import words
-from helpers.data import exclude, repeats, sentences, unchecked, unique_sentences
+from helpers.data import exclude, leaked_rows, repeats, sentences, unchecked, unique_sentences
 from helpers.data.shingles import Shingles, contained, holding
 from helpers.data.toy import domain_texts
 from helpers.errors import UserError
 from helpers.overlap import count_words, overlap_matrix
+from helpers.select.words import content_words
 from helpers.words import Words, any_words, normalised
 
 _path = Path(__file__).parent / "data" / "japanese.py"
@@ -57,6 +60,21 @@ def test_combining_marks_stay_in_words_and_what_cannot_be_seen_goes():
 def test_one_letter_words_count_where_they_are_words():
     assert Words()("Я и ты, a b c") == ["я", "и", "ты"]
     assert Words()("물 을 마신다") == ["물", "을", "마신다"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("İstanbul'da İYİ bir gün", ["istanbul", "iyi", "bir", "gün"]),  # "İ".lower() is an i and a mark of its own
+        ("co\u00adoperate", ["cooperate"]),
+        ("می\u200cخواهم کتاب", ["میخواهم", "کتاب"]),
+        ("zero\u200bwidth space \u200bhere\ufeff", ["zerowidth", "space", "here"]),
+    ],
+)
+def test_what_is_not_seen_cuts_no_word_in_selection_and_counting(text, expected):
+    assert content_words(text) == expected
+    assert [word for word in any_words(text) if len(word) > 2] == expected
+    assert any_words("İ 5 a") == ["i", "5", "a"]
 
 
 def test_short_words_and_numbers_count_in_any_script_and_encoding():
@@ -129,6 +147,21 @@ def test_copies_in_another_form_are_found():
         shy = text[:4] + "\u00ad" + text[4:]
         for form in (unicodedata.normalize("NFD", text), shy, f"Before. {unicodedata.normalize('NFD', shy)} After."):
             assert list(exclude([form], [text])) == []
+
+
+@pytest.mark.parametrize(
+    ("held", "copy"),
+    [
+        ("Die Straße ist heute sehr voll und laut", "DIE STRASSE IST HEUTE SEHR VOLL UND LAUT"),
+        ("İstanbul en kalabalık şehirdir bugün de", "istanbul en kalabalık şehirdir bugün de"),
+        ("Ο δρόμος είναι σήμερα πολύ γεμάτος κόσμος", "Ο ΔΡΌΜΟΣ ΕΊΝΑΙ ΣΉΜΕΡΑ ΠΟΛΎ ΓΕΜΆΤΟΣ ΚΌΣΜΟΣ"),
+    ],
+)
+def test_copies_in_capitals_are_found(held, copy):
+    assert list(exclude([copy, f"Before. {copy} After.", f"{copy[:-4]} xyz"], [held])) == [f"{copy[:-4]} xyz"]
+    train, dev, test = (pd.DataFrame({"text": [text], "label": ["a"]}) for text in (held, "x", copy))
+    task = SimpleNamespace(train=train, dev=dev, test=test)
+    assert leaked_rows(task)["test"].tolist() == [0]
 
 
 def test_a_common_short_word_does_not_take_a_domain_along():

@@ -9,7 +9,7 @@ from scipy.sparse.csgraph import connected_components
 
 from helpers.data.leaks import NEAR
 from helpers.data.records import GROUP_COLUMN
-from helpers.data.shingles import Shingles, containing
+from helpers.data.shingles import Shingles, containing, words_of
 from helpers.errors import UserError, counted
 
 SHARES = {"test": 0.2, "dev": 0.1}
@@ -31,7 +31,8 @@ def set_apart(rows: pd.DataFrame, wanted: tuple[str, ...], where: str, *, seed: 
     ends = np.concatenate([one, *[np.arange(len(rows))] * len(alike)]), np.concatenate([other, *firsts])
     graph = sparse.coo_matrix((np.ones(len(ends[0]), bool), ends), shape=(len(rows),) * 2)
     groups = connected_components(graph, directed=False)[1]
-    codes = [blake2b(f"{seed} {words}".encode(), digest_size=8).hexdigest() for words in shingles.words]
+    # not the shingles' words, whose rules grow: a row must not change sides from one version to the next
+    codes = [blake2b(f"{seed} {words_of(text)}".encode(), digest_size=8).hexdigest() for text in rows["text"]]
     table = pd.DataFrame({"group": groups, "code": codes, "label": rows["label"].to_numpy()})
     by_group = table.sort_values("code").groupby("group", sort=False).agg(
         label=("label", "first"), size=("label", "size"))  # fmt: skip

@@ -9,7 +9,7 @@ import pandas as pd
 from helpers.data.corpus import Filtered
 from helpers.data.shingles import Shingles, contained, containing, holding, known
 from helpers.data.text import checked
-from helpers.words import clean
+from helpers.words import clean, one_case
 
 NEAR = 0.8  # share of a text's shingles that one other text must hold to be its near duplicate
 _BLOCK = 2000  # documents of a corpus looked at together
@@ -143,7 +143,7 @@ def unchecked(held_texts: Iterable[str]) -> np.ndarray:
 
 
 def _same(text: str) -> str:
-    return " ".join(clean(text).split())
+    return " ".join(one_case(clean(text)).split())
 
 
 def _copies(texts: list, others: list) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from helpers.hashing import mix64
-from helpers.words import clean, has_unspaced, is_unspaced, normalised
+from helpers.words import clean, has_unspaced, is_unspaced, normalised, one_case
 
 SHINGLE = 5  # words a shingle: short enough for single sentences, long enough to be rarely shared by chance
 _MOST_HOLDERS = 100  # of a shingle that more texts share, the first holders stand for the rest
@@ -16,16 +16,21 @@ _PAIRS = 1 << 14  # pairs counted whole at a time
 _BLOCK = 1 << 22  # bytes hashed together: the working arrays stay under 200 MB
 
 
+def words_of(text: str) -> str:
+    """The normalised text, or the text without white space where it has no letter or digit."""
+    return normalised(text) or "".join(clean(text).split())
+
+
 class Shingles:
     """The five-word shingles of some texts, hashed to 64 bits.
 
-    In a script without spaces a shingle is ten characters. words: the normalised texts; a text without any letter
-    or digit stands as it is, white space left out. hashes, owners: one a shingle, in order, with the number of its
-    text. sizes: shingles a text. Two different shingles share a hash about once in 10**19 pairs.
+    In a script without spaces a shingle is ten characters. words: the normalised texts, whatever their case; a text
+    without any letter or digit stands as it is, white space left out. hashes, owners: one a shingle, in order, with the
+    number of its text. sizes: shingles a text. Two different shingles share a hash about once in 10**19 pairs.
     """
 
     def __init__(self, texts: list[str]):
-        self.words = [normalised(text) or "".join(clean(text).split()) for text in texts]
+        self.words = [one_case(words_of(text)) for text in texts]
         parts = [_hash_block(self.words[low:high]) for low, high in _bounds(self.words)]
         empty = np.zeros(0, np.uint64)
         self.sizes = np.concatenate([sizes for _, sizes in parts] or [np.zeros(0, np.int64)])

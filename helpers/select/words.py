@@ -21,7 +21,7 @@ _by_script = Words()
 def content_words(text: str) -> list[str]:
     """Lower-cased words of 3 to 30 letters, as in the authors' preprocessing; any length in scripts without spaces."""
     if needs_script(text):
-        return [word for word in _by_script(text) if has_unspaced(word) or _LETTERS.fullmatch(word)]
+        return [word for word in _by_script(text.replace("İ", "i")) if has_unspaced(word) or _LETTERS.fullmatch(word)]
     return _CONTENT_WORD.findall(text.lower())
 
 

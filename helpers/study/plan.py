@@ -4,18 +4,17 @@ import dataclasses
 import functools
 from itertools import chain, islice
 
-from helpers.compute import segmenters
 from helpers.config import Config
 from helpers.data import DOMAINS, domain_names, load_domain, load_task
 from helpers.encoder.named import base_files, has_masked_lm_head
 from helpers.errors import UserError
 from helpers.hashing import fingerprint
 from helpers.methods import BASELINES, METHODS, check, split_selection
-from helpers.study import makers
+from helpers.study import makers, scripts
 from helpers.study.opening import own_domain, with_draws
 from helpers.study.steps import Step
-from helpers.words import has_unspaced, needs_script
 
+COUNTED = tuple(name for name in BASELINES if name != "static")  # baselines that count words
 GENERIC = "generic"  # the sample of the base model's own pretraining sources, "PT" in the paper
 AGAIN = 100  # the first seed that no other adaptation has: ADAPTATION_SEEDS are at most as many
 # asked for in a task's dev text: its sentences are short, and effects on it a tenth of those on a domain's documents
@@ -336,36 +335,25 @@ class Plan:
             settings["base"] = self.base["base"]
         if method in BASELINES and method != "tfidf":
             settings["max_length"] = c.max_length
-        settings |= self._cut_by_script(task, method)
+        settings |= self._cut_by_script(task) if method in COUNTED else {}
         here = {"source": self.source, "name": task, "base_path": self.base["base_path"]}
         return Step(makers.record, settings, {"model": model} if model else {}, here, f"{task} {method} seed {seed}")
 
     def _scored(self, task: str) -> dict:
         return {"task": self.task_fingerprint(task), "metric": self.task(task).spec.metric}
 
-    def _cut_by_script(self, task: str, method: str) -> dict:
+    @functools.cache  # noqa: B019
+    def _cut_by_script(self, task: str) -> dict:
         """A part of the key of baselines that count words, where the texts' script says what a word is."""
-        counts = method in BASELINES and method != "static"
-        if not (counts and self._needs_script(task)):
-            return {}
-        return {"words": ", ".join(filter(None, ["by script, of any length", segmenters()]))}
-
-    def _segmented(self, *names: str) -> dict:
-        """A part of the key of what counts words of these tasks (with their domains) or domains: the segmenters at
-        hand, where a text has a script that they cut."""
-        at_hand = segmenters()
-        return {"words": at_hand} if at_hand and any(map(self._has_unspaced, names)) else {}
-
-    @functools.cache  # noqa: B019
-    def _has_unspaced(self, name: str) -> bool:
-        texts = self.task(name).train["text"] if name in self.tasks else ()
-        corpus = self.corpus(self.domain_of(name) if name in self.tasks else name)
-        return any(map(has_unspaced, chain(islice(texts, 500), islice(corpus, 500))))
-
-    @functools.cache  # noqa: B019
-    def _needs_script(self, task: str) -> bool:
         rows = self.task(task)
-        return any(needs_script(text) for split in (rows.train, rows.dev, rows.test) for text in split["text"])
+        return scripts.of_rows(text for split in (rows.train, rows.dev, rows.test) for text in split["text"])
+
+    @functools.cache  # noqa: B019
+    def _segmented(self, *names: str, selects: bool = True) -> dict:
+        """A part of the key of what counts words of these tasks (with their domains) or domains, from their first."""
+        texts = (self.task(name).train["text"] for name in names if name in self.tasks)
+        corpora = (self.corpus(self.domain_of(name) if name in self.tasks else name) for name in names)
+        return scripts.of_sample(chain.from_iterable(islice(some, 500) for some in chain(texts, corpora)), selects)
 
     def read_outs(self, task: str, method: str, labels: int, draws: int) -> list[Step]:
         """Frozen read-outs of a method on a task from as many labels: a step for each of its checkpoints, with the
@@ -379,7 +367,7 @@ class Plan:
             name = f"{task} {method}, {labels or 'all'} labels"
             if method in BASELINES:
                 more = {"baseline": method, "base": self.base["base"], "max_length": c.max_length}
-                more |= self._cut_by_script(task, method)
+                more |= self._cut_by_script(task) if method in COUNTED else {}
                 path = {"base_path": self.base["base_path"]}
                 steps.append(Step(makers.read_outs, settings | more, {}, here | path, name))
             else:
@@ -400,7 +388,9 @@ class Plan:
         settings = {"documents": self.config.overlap_documents, "top": self.config.top_words}
         # a domain may have the name of a setting
         reads = {f"of_{name}": self.domain(name) for name in (GENERIC, *self.domains)}
-        return Step(makers.overlap, settings | self._segmented(GENERIC, *self.domains), reads, name="domains")
+        return Step(
+            makers.overlap, settings | self._segmented(GENERIC, *self.domains, selects=False), reads, name="domains"
+        )
 
     def audit(self, task: str) -> Step:
         """Texts that a task shares between its splits and with the corpora."""

@@ -145,6 +145,13 @@ def test_repeats_in_the_pool_count_once():
     assert chosen.indices.tolist() == [0, 2] and chosen.summary["repeats_dropped"] == 1
 
 
+@pytest.mark.parametrize("selector", ["tfidf", "bm25"])
+def test_a_word_that_begins_with_a_dotted_capital_is_itself(selector):
+    pool = ["İzmit limanı", "izmir limanı", "İzmir gezisi", "Zmir"]
+    chosen = select_text(["İzmir limanı"], pool, selector, k=4)
+    assert chosen.texts == pool[:3] and chosen.similarities.argmax() == 1
+
+
 def test_join_puts_the_task_first_and_drops_repeats():
     assert join_with_task(["x", "y", "t"], ["t", "u", "t"]) == ["t", "u", "x", "y"]
 

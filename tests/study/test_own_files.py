@@ -10,7 +10,7 @@ import pytest
 from helpers.config import make_config
 from helpers.errors import UserError
 from helpers.methods import METHODS
-from helpers.study import makers, plan
+from helpers.study import makers, scripts
 from helpers.study.opening import foreign_rates
 from helpers.study.steps import make_one, missing
 from helpers.study.texts import Thinned, grouped, groups_of_thinned
@@ -75,7 +75,7 @@ def test_a_script_that_says_what_a_word_is_counts_towards_a_baselines_key(open_s
         settings = [study.plan.record("notes", name, 0).settings for name in ("tfidf", "static", "base")]
         return ["words" in one for one in settings]
 
-    assert planned("a café") == [False] * 3 and planned("東京へ行く") == [True, False, False]
+    assert planned("a café") == [False] * 3 and planned("東京へ行く") == planned("İzmir") == [True, False, False]
 
 
 def test_learning_rates_of_another_base_are_said(capsys, open_study):
@@ -103,7 +103,7 @@ def test_learning_rates_of_the_paper_are_said_for_what_they_are():
 
 def test_segmenters_count_towards_the_key_of_what_counts_words_they_cut(open_study, tmp_path, monkeypatch):
     def keys(text, at_hand):
-        monkeypatch.setattr(plan, "segmenters", lambda: at_hand)
+        monkeypatch.setattr(scripts, "segmenters", lambda: at_hand)
         rows = [f"{text} {number},{'ab'[number % 2]}" for number in range(80)]
         (tmp_path / "notes.csv").write_text("\n".join(["text,label", *rows]) + "\n")
         (tmp_path / "law.txt").write_text("\n".join(f"{text} {number}" for number in range(400)))
@@ -119,6 +119,21 @@ def test_segmenters_count_towards_the_key_of_what_counts_words_they_cut(open_stu
 
     assert keys("the court", "") == keys("the court", "jieba 0.42")
     assert not set(keys("東京へ行く", "")) & set(keys("東京へ行く", "jieba 0.42"))
+
+
+def test_hidden_characters_count_towards_the_key_of_what_selects_by_words(open_study, tmp_path):
+    def words(text):
+        write_rows(tmp_path / "notes.csv", text)
+        (tmp_path / "law.txt").write_text("\n".join(f"{text} {number}" for number in range(400)))
+        own = dict(TASK_FILE=str(tmp_path / "notes.csv"), DOMAIN_FILE=str(tmp_path / "law.txt"))
+        made = open_study(**own, TASKS=None, SELECTION_TASKS=None).plan
+        steps = made.overlap(), made.vampire("notes"), made.record("notes", "tfidf", 0)
+        return ["hidden" in step.settings.get("words", "") for step in steps]
+
+    for text in ("İzmir", "co\u00adoperate", "می\u200cخواهم"):
+        assert words(text) == [False, True, True]
+    for text in ("the court", "here \u200b", "cafe\u0301 co\u00adoperate"):  # a mark had them cut by script before
+        assert words(text) == [False] * 3
 
 
 def test_a_domain_that_is_another_than_was_planned_is_not_made(open_study, tmp_path):
