@@ -65,10 +65,11 @@ class Plan:
     @functools.cached_property
     def held(self) -> Step:
         """Dev and test texts of every task."""
-        here = {"source": self.source, "names": list(self.tasks)}
-        return Step(
-            makers.held, {"tasks": [self.task_fingerprint(name) for name in self.tasks]}, {}, here, "dev and test"
-        )
+        return self._held(*self.tasks)
+
+    def _held(self, *names: str) -> Step:
+        settings = {"tasks": [self.task_fingerprint(name) for name in names]}
+        return Step(makers.held, settings, {}, {"source": self.source, "names": list(names)}, "dev and test")
 
     @functools.cache  # noqa: B019
     def domain(self, name: str) -> Step:
@@ -95,7 +96,9 @@ class Plan:
         settings = {"task": self.task_fingerprint(name), "split": split}
         if split == "unlabeled":
             settings["unlabeled"] = fingerprint(self.task(name).unlabeled)
-        reads = {} if split == "dev" else {"held": self.held}
+        # a partner may be no task of the study: its own dev text is what its loss is told on
+        held = self.held if name in self.tasks else self._held(*self.tasks, name)
+        reads = {} if split == "dev" else {"held": held}
         return Step(makers.task_text, settings, reads, {"source": self.source, "name": name}, name)
 
     def can_be_had(self, read, name: str) -> bool:

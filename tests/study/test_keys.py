@@ -6,8 +6,10 @@ from helpers.config import Config
 from helpers.errors import UserError
 from helpers.methods import BASELINES, METHODS
 from helpers.paths import MINI
-from helpers.study import Study, views
+from helpers.study import Study, makers, views
 from helpers.study.outlook import outlook
+from helpers.study.texts import Lines
+from tests.study.conftest import write_jsonl
 
 MINI_MEGABYTES = (MINI / "model.safetensors").stat().st_size / 1e6
 
@@ -157,6 +159,30 @@ def test_transfer_is_the_partners_own_tapt(open_study):
     toy = Study.open(PRESET="smoke", BASE_MODEL=study.config.base_model, OUTPUT_DIR=study.config.output_dir)
     assert toy.plan.model("transfer_tapt", "toy_biomed").key == toy.plan.model("tapt", "toy_cs").key
     assert views.transfer_pairs(toy).loc["toy_biomed", ["partner", "pair"]].tolist() == ["toy_cs", "cross"]
+
+
+def test_a_partner_beside_the_study_is_not_trained_on_what_its_loss_is_told_on(open_study, tmp_path):
+    """Its dev and test texts are held out of its own text alone: all else keeps its keys."""
+    rows = [
+        {"text": f"note {n} of the court on case {n * n} and claim {n + 7}", "label": "ab"[n % 2]} for n in range(60)
+    ]
+    for task in ("pleas", "notes"):
+        for split, some in (("train", rows), ("dev", rows[:9]), ("test", rows[9:15])):
+            texts = [{**row, "text": f"{task} {row['text']}"} for row in some]
+            write_jsonl(tmp_path / task / f"{split}.jsonl", texts)
+    (tmp_path / "tasks.toml").write_text("".join(
+        f'[[task]]\nname = "{name}"\ndomain = "cs"\npath = "{name}"\npartner = "{partner}"\n'
+        for name, partner in (("pleas", "notes"), ("notes", "pleas"))
+    ))  # fmt: skip
+    own = dict(TASK_FILE=str(tmp_path / "tasks.toml"), SELECTION_TASKS=None)
+    alone, both = open_study(**own, TASKS="pleas"), open_study(**own, TASKS="pleas,notes")
+    for study in (alone, both):
+        assert study.plan.partner("pleas") == "notes"
+        text, dev = study.plan.task_text("notes"), study.plan.sample("transfer_tapt", "pleas")
+        study.make([text, dev])
+        kept, told = (set(Lines(study.folder(step) / makers.TEXTS)) for step in (text, dev))
+        assert len(kept) == 45 and len(told) == 9 and not kept & told
+    assert alone.plan.held.here["names"] == ["pleas"] and alone.plan.task_text("pleas").reads["held"] is alone.plan.held
 
 
 def test_not_dapt_is_dapt_on_the_papers_unrelated_domain(open_study):
