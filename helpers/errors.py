@@ -1,6 +1,7 @@
 """The one error a user is meant to read, and what looks at a number or a word before it is used."""
 
 import difflib
+import math
 import numbers
 
 
@@ -36,6 +37,20 @@ def whole(number, what: str, least: int = 1, most: int = 2**63 - 1) -> int:
     if number > most:
         raise UserError(f"{what}={number!r}: expected a whole number of at most {most}.")
     return int(number)
+
+
+def real(number, what: str, least: float = -math.inf, most: float = math.inf) -> float:
+    """`number` if it is a finite number from `least` to `most`; raises UserError for all else, True and "1" included.
+
+    >>> real(0.5, "b", 0, 1)
+    0.5
+    """
+    if isinstance(number, bool) or not isinstance(number, numbers.Real) or not math.isfinite(number):
+        raise UserError(f"{what}={number!r}: expected a finite number.")
+    if not least <= number <= most:
+        upper = f" and at most {most:g}" if most < math.inf else ""
+        raise UserError(f"{what}={number!r}: expected a number of at least {least:g}{upper}.")
+    return float(number)
 
 
 def counted(number: int, noun: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from helpers import DAPT, adapt, fine_tune, load_task
 from helpers.classify import Recipe
-from helpers.errors import UserError, whole
+from helpers.errors import UserError, real, whole
 from helpers.select import Vampire, select_text
 
 
@@ -16,6 +16,15 @@ def test_what_is_no_whole_number_is_refused(number):
     with pytest.raises(UserError, match="^k=.*: expected a whole number of at least 1"):
         whole(number, "k")
     assert whole(np.int64(2), "k") == 2
+
+
+@pytest.mark.parametrize("number", [True, "0.5", None, float("nan"), float("inf"), [0.5]])
+def test_what_is_no_finite_number_is_refused(number):
+    with pytest.raises(UserError, match="^b=.*: expected a finite number"):
+        real(number, "b")
+    assert real(np.float32(0.5), "b", 0, 1) == 0.5 and real(1, "b", 0, 1) == 1.0
+    with pytest.raises(UserError, match="^b=1.5: expected a number of at least 0 and at most 1"):
+        real(1.5, "b", 0, 1)
 
 
 @pytest.mark.parametrize("seed", [-1, 1.5, True, 2**63])

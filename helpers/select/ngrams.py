@@ -74,7 +74,7 @@ def feature_shares(rows: sparse.csr_matrix) -> np.ndarray:
 
 def feature_log_ratio(pool: Iterable[str], task: Iterable[str], buckets: int = 10_000) -> np.ndarray:
     """log p_task(text) - log p_pool(text) of each pool text under bags of hashed n-grams."""
-    rows = hashed_ngrams(pool, whole(buckets, "buckets", 2))
+    rows = hashed_ngrams(pool, whole(buckets, "buckets", 2, 10**8))
     ratio = np.log(feature_shares(hashed_ngrams(task, buckets))) - np.log(feature_shares(rows))
     return rows @ ratio
 

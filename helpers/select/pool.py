@@ -82,8 +82,8 @@ def select_text(
     name (selector embedding). options: passed to the selector (vampire: config, epochs=... and other fields).
     A sentence at similarity 0 is never selected: fewer than k, or than the budget, where too few match;
     summary["without_match"] counts the task texts that nothing matches.
-    Raises UserError for an unknown selector, unit or option, an empty pool or task, items that are not strings, k < 1,
-    seed < 0, and a task that shares no word with the pool.
+    Raises UserError for an unknown selector, unit or option, a value or a model that the selector cannot take,
+    an empty pool or task, items that are not strings, k < 1, seed < 0, and a task that shares no word with the pool.
     Paper: section 5.2, Table 8.
 
     >>> chosen = select_text(["the kinase binds"], ["a film plot", "one kinase domain", "it binds"], "tfidf", k=2)

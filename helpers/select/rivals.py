@@ -5,11 +5,12 @@ pool once against the task as a whole; random looks at nothing.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from scipy import sparse
 
-from helpers.errors import UserError
+from helpers.errors import UserError, real, whole
 from helpers.select.found import Budget, Found, by_query
 from helpers.select.nearest import neighbours
 from helpers.select.ngrams import bigram_entropy, feature_log_ratio
@@ -23,21 +24,26 @@ from helpers.select.words import (
 )
 from helpers.words import any_words
 
+_ROWS = 1 << 16  # pool vectors copied at a time
+
 
 def vampire(task, pool, k, seed, *, budget, model, log, config=None, **changes) -> Found:
     """The paper's: cosine neighbours of VAMPIRE embeddings; fitted on the pool and the task unless given."""
-    from helpers.select.vampire import MENDED, Vampire
+    from helpers.select.vampire import MENDED, Vampire, changed
 
-    _share_words(task, pool, content_words)
     if model is None:
-        model = Vampire.fit([*pool, *task], MENDED if config is None else config, seed=seed, log=log, **changes)
+        config = changed(MENDED if config is None else config, **changes)
     elif config is not None or changes:
         raise UserError("select_text: a fitted model and settings to fit one were both given; give one of them.")
-    queries, vectors = model.embed(task), model.embed(pool)
-    return by_query(
-        lambda width: neighbours(queries, vectors, width), k, budget, len(pool), model=model,
-        notes=dict(vampire_epochs=len(model.history)),
-    )  # fmt: skip
+    elif not isinstance(model, Vampire):
+        raise UserError(
+            f"model: selector 'vampire' takes a fitted Vampire, as load_vampire reads it, not {model!r:.60}."
+        )
+    _share_words(task, pool, content_words)
+    if model is None:
+        model = Vampire.fit([*pool, *task], config, seed=seed, log=log)
+    known = dict(model=model, notes=dict(vampire_epochs=len(model.history)))
+    return _by_cosine(model.embed(task), model.embed(pool), k, budget, **known)
 
 
 def random(task, pool, k, seed, *, budget, model, log) -> Found:
@@ -60,6 +66,7 @@ def tfidf(task, pool, k, seed, *, budget, model, log) -> Found:
 
 def bm25(task, pool, k, seed, *, budget, model, log, k1: float = 1.2, b: float = 0.75) -> Found:
     """BM25, the task text's distinct content words as the query (Robertson and Zaragoza 2009, idf never negative)."""
+    k1, b = real(k1, "k1", 0), real(b, "b", 0, 1)
     pool_counts, task_counts = _counts(pool, task)
     holding = np.bincount(pool_counts.indices, minlength=pool_counts.shape[1])
     idf = np.log1p((len(pool) - holding + 0.5) / (holding + 0.5))
@@ -100,12 +107,12 @@ def dsir(task, pool, k, seed, *, budget, model, log, buckets: int = 10_000) -> F
 
 def embedding(task, pool, k, seed, *, budget, model, log, max_length: int = 128, batch_size: int = 64) -> Found:
     """Cosine of the base model's last hidden states, mean over tokens; `model` is its folder or name."""
-    if not model:
+    if not model or not isinstance(model, str | Path):
         raise UserError("selector 'embedding' needs the base model: pass model='its folder or name'.")
     from helpers.encoder.pooled import mean_pooled
 
-    queries, vectors = (mean_pooled(texts, model, max_length, batch_size) for texts in (task, pool))
-    return by_query(lambda width: neighbours(queries, vectors, width), k, budget, len(pool))
+    sizes = whole(max_length, "max_length", 3), whole(batch_size, "batch_size")
+    return _by_cosine(*(mean_pooled(texts, str(model), *sizes) for texts in (task, pool)), k, budget)
 
 
 SELECTORS: dict[str, Callable[..., Found]] = {
@@ -131,6 +138,20 @@ def _counts(pool, task) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
     pool_tokens = tokenize(pool, content_words, stop=stop_words(), numbers=numbers)
     task_tokens = tokenize(task, content_words, numbers=numbers, grow=False)
     return count_rows(pool_tokens, len(numbers)), count_rows(task_tokens, len(numbers))
+
+
+def _by_cosine(queries: np.ndarray, vectors: np.ndarray, k: int, budget: Budget | None, **known) -> Found:
+    """Neighbours among the pool's vectors that have a direction; known: further fields of Found."""
+    rows = np.flatnonzero(vectors.any(axis=1))
+    if not len(rows):
+        rows = np.arange(len(vectors))
+    parts = np.array_split(rows, len(rows) // _ROWS + 1)
+
+    def search(width: int):
+        places, similarities = neighbours(queries, (vectors[part] for part in parts), width)
+        return rows[places], similarities
+
+    return by_query(search, k, budget, len(rows), **known)
 
 
 def _sparse_neighbours(queries: sparse.csr_matrix, pool: sparse.csr_matrix, k: int, budget: Budget | None) -> Found:

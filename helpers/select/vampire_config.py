@@ -1,8 +1,10 @@
 """VAMPIRE's settings: a mended default, the public code's own, and every difference between the two."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
-from helpers.errors import UserError, nearest
+from helpers.errors import UserError, nearest, real, whole
 
 _CHOICES = {
     "weighting": ("tfidf", "counts"),
@@ -17,7 +19,10 @@ _CHOICES = {
 
 @dataclass(frozen=True)
 class VampireConfig:
-    """What VAMPIRE computes. Paper: section 5.2; the paper gives no hyperparameters, these are its code's."""
+    """What VAMPIRE computes. Paper: section 5.2; the paper gives no hyperparameters, these are its code's.
+
+    Raises UserError for a value that is of another kind or out of range.
+    """
 
     vocabulary: int = 30_000  # most words kept
     min_texts: int = 2  # fewest texts a word must stand in
@@ -55,17 +60,22 @@ class VampireConfig:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise UserError(f"VAMPIRE {name}={getattr(self, name)!r}: expected one of {', '.join(choices)}.")
-        for name in ("vocabulary", "min_texts", "units", "layers", "topics", "batch_size", "least_updates", "epochs",
-                     "patience"):  # fmt: skip
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
-                raise UserError(f"VAMPIRE {name}={getattr(self, name)!r}: expected a whole number of at least 1.")
-        if not 0 <= self.dropout < 1 or not 0 < self.heldout_share < 1 or self.learning_rate <= 0:
-            raise UserError("VAMPIRE: expected 0 <= dropout < 1, 0 < heldout_share < 1 and learning_rate > 0.")
-        object.__setattr__(self, "embedding_weights", tuple(float(weight) for weight in self.embedding_weights))
-        if self.embedding_weights[2:] != (0.0,) and self.units != self.topics:
-            raise UserError(f"VAMPIRE units={self.units}, topics={self.topics}: expected equals, vectors add both.")
-        if len(self.embedding_weights) != 3:
+        for field in fields(self):
+            name, value = f"VAMPIRE {field.name}", getattr(self, field.name)
+            if field.type is int:
+                object.__setattr__(self, field.name, whole(value, name))
+            elif field.type is float:
+                signed = field.name in ("start_log_variance", "min_row_sum")
+                object.__setattr__(self, field.name, real(value, name, -math.inf if signed else 0))
+        if not (self.dropout < 1 and 0 < self.heldout_share < 1 and self.learning_rate > 0 and self.largest_sigma > 0):
+            raise UserError("VAMPIRE: expected 0 <= dropout < 1, 0 < heldout_share < 1, learning_rate > 0 and "
+                            "largest_sigma > 0.")  # fmt: skip
+        if not isinstance(self.embedding_weights, Sequence) or len(self.embedding_weights) != 3:
             raise UserError("VAMPIRE embedding_weights: expected three numbers (first layer, last layer, topics).")
+        weights = tuple(real(weight, "VAMPIRE embedding_weights") for weight in self.embedding_weights)
+        object.__setattr__(self, "embedding_weights", weights)
+        if weights[2] and self.units != self.topics:
+            raise UserError(f"VAMPIRE units={self.units}, topics={self.topics}: expected equals, vectors add both.")
 
 
 def changed(config: VampireConfig, **changes) -> VampireConfig:

@@ -41,11 +41,13 @@ def neighbours_table(
 def map_2d(vectors: np.ndarray) -> np.ndarray:
     """Two coordinates for each vector, from directions alone: the two main axes of rows scaled to length 1.
 
-    Returns [n, 2] float64, centred, the first axis the wider; distances mean something.
+    Returns [n, 2] float64, centred, the first axis the wider; distances mean something. One vector is at the origin.
     """
     from sklearn.decomposition import PCA
 
     vectors = np.asarray(vectors, np.float64)
+    if len(vectors) < 2:
+        return np.zeros((len(vectors), 2))
     vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     return PCA(2, svd_solver="full").fit_transform(vectors)
 

@@ -93,6 +93,11 @@ def test_rivals_side_by_side_by_hand():
     pd.testing.assert_frame_equal(table, wanted)
 
 
+@pytest.mark.parametrize("count", [0, 1])
+def test_one_vector_is_at_the_origin(count):
+    assert map_2d(np.ones((count, 81))).tolist() == [[0, 0]] * count
+
+
 def test_map_by_hand_shows_directions_on_the_two_widest_axes():
     x, y = np.array([0, 1.0, 0]), np.array([0, 0, 1.0])
     points = map_2d([2 * x, 7 * x, -x, -3 * x, y, -9 * y, 0 * x])

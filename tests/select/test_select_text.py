@@ -213,6 +213,18 @@ def test_japanese_sentences_find_those_that_share_their_words(selector):
     assert COOKING[2].startswith("味噌汁") and TRAINS[5].startswith("切符") and chosen.summary["without_match"] == 1
 
 
+@pytest.mark.parametrize("rows", [1, 1 << 16])
+def test_a_text_without_a_direction_takes_no_place_of_one_that_points_away(monkeypatch, rows):
+    vectors = {"query": [1, 0], "no word": [0, 0], "none": [0, 0], "near": [2, 1], "far": [-1, 1], "farther": [-3, 1]}
+    monkeypatch.setattr("helpers.encoder.pooled.mean_pooled", lambda texts, *_: np.array([vectors[t] for t in texts]))
+    monkeypatch.setattr("helpers.select.rivals._ROWS", rows)
+    chosen = select_text(["query"], list(vectors)[1:], "embedding", k=2, model="mini")
+    assert chosen.texts == ["near", "far"] and chosen.neighbour_indices.tolist() == [[2, 3]]
+    np.testing.assert_allclose(chosen.similarities, [2 / 5**0.5, -1 / 2**0.5], rtol=1e-6)
+    every = select_text(["query"], list(vectors)[1:], "embedding", budget=9, model="mini")
+    assert every.texts == ["near", "far", "farther"]
+
+
 def test_embeddings_without_a_direction_are_refused(monkeypatch):
     monkeypatch.setattr("helpers.encoder.pooled.mean_pooled", lambda texts, *_: np.zeros((len(texts), 3)))
     with pytest.raises(UserError, match="embedding: no task text is similar to any of 2 domain_sentences"):
@@ -288,6 +300,13 @@ def test_embedding_selector_uses_the_given_model(tmp_path, planted):
         ((["a"], ["b"], "random"), {"exclude": [None]}, "exclude, item 1: text is missing"),
         ((["a"], ["some held out text here"], "random"), {"exclude": ["some held out text here"]}, "nothing is left"),
         ((["a"], ["b"], "embedding"), {}, "needs the base model"),
+        ((["a"], ["b"], "embedding"), {"model": 3}, "needs the base model"),
+        ((["a"], ["b"], "embedding"), {"model": "mini", "batch_size": 0}, "batch_size=0: expected a whole number"),
+        ((["a"], ["b"], "vampire"), {"model": "mini"}, "'vampire' takes a fitted Vampire, .* not 'mini'"),
+        ((["a"], ["b"], "vampire"), {"learning_rate": "x"}, "VAMPIRE learning_rate='x': expected a finite number"),
+        ((["a"], ["b"], "bm25"), {"k1": "a"}, "k1='a': expected a finite number"),
+        ((["a"], ["b"], "bm25"), {"k1": -1.0}, "k1=-1.0: expected a number of at least 0"),
+        ((["a"], ["b"], "bm25"), {"b": 2}, "b=2: expected a number of at least 0 and at most 1"),
     ],
 )
 def test_bad_input_is_named(arguments, options, words):

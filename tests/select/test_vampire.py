@@ -271,8 +271,12 @@ def test_no_nan_whatever_the_weighting_and_annealing(weighting, annealing):
 
 
 @pytest.mark.parametrize(
-    "change", [{"activation": "tanh"}, {"epochs": 0}, {"dropout": 1.0}, {"embedding_weights": (1.0,)}, {"units": 8}]
-)
+    "change",
+    [{"activation": "tanh"}, {"epochs": 0}, {"epochs": True}, {"dropout": 1.0}, {"dropout": None}, {"units": 8},
+     {"embedding_weights": (1.0,)}, {"embedding_weights": 1.0}, {"embedding_weights": (1.0, "a", 0.0)},
+     {"learning_rate": "x"}, {"learning_rate": float("nan")}, {"learning_rate": 0}, {"kl_weight": float("inf")},
+     {"first_std": -0.1}, {"largest_sigma": 0.0}],
+)  # fmt: skip
 def test_impossible_settings_are_refused(change):
     with pytest.raises(UserError, match="expected"):
         VampireConfig(**change)
