@@ -20,9 +20,11 @@ TOY_TASKS = ("toy_biomed", "toy_cs", "toy_news", "toy_reviews")
 PAPER_TASKS = ("chemprot", "rct", "citation_intent", "sciie", "hyperpartisan_news", "ag", "helpfulness", "imdb")
 
 # Parameters that say where on this machine things lie and by what it computes: in no key and in no record.
-HERE = ("output_dir", "data_dir", "task_file", "domain_file", "workers", "cluster", "adaptation_processes")
+MACHINE = ("output_dir", "workers", "cluster", "adaptation_processes")  # the numbers are the same by any of them
+HERE = (*MACHINE, "data_dir", "task_file", "domain_file")
 # Parameters that say what a run is about and by which chance: the rest says how much is computed, and at what rates.
 ABOUT = ("preset", "tasks", "domains", "selection_tasks", "selectors", "text_column", "label_column", "first_seed")
+REPEATS = ("seeds", "strong_seeds", "read_outs", "adaptation_seeds")  # that say how often: more of them is no other run
 # More than any machine can do in a lifetime, and still a number that every library below takes.
 MOST = 10**9
 Name = Annotated[str, Field(min_length=1, max_length=100)]

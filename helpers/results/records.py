@@ -11,11 +11,14 @@ import numpy as np
 import pandas as pd
 
 from helpers import methods
+from helpers.config import ABOUT, REPEATS
 from helpers.errors import UserError
 
 METRICS = ("macro_f1", "micro_f1")
 # How a score was come by, and what readers see instead of its name; the last reads a model out that is left as it is.
 RECIPES = {"paper": "fine-tuned", "strong": "fine-tuned, stronger recipe", "frozen": "frozen read-out"}
+# Settings in which the runs of two records may differ: neither score hangs on them, or its method's name holds them.
+FREE = (*ABOUT, *REPEATS, "neighbours", "label_budgets", "overlap_documents", "top_words", "heldout_documents")
 _TEXT = ("task", "domain", "method", "recipe", "preset", "base_model", "metric")
 _NAME = re.compile(r"[\w.-]+")
 _ADAPTATION = (
@@ -78,17 +81,36 @@ def load_records(folder, files: Iterable[Path] | None = None) -> pd.DataFrame:
     rows where all are), `leaked` the number of test rows whose text is in train, the arrays `test_gold`,
     `test_predictions`, `test_log_loss` (nats; nan in records that lack it), `test_leaked`, `test_groups` (a number a
     row, the same for rows that belong together; None where rows stand alone), and `path` relative to the folder's
-    parent. Raises UserError for a damaged record.
+    parent. Raises UserError for a damaged record and for records that an earlier run with other settings left there.
 
     >>> load_records(tmp / "no run yet").empty
     True
     """
     folder = Path(folder)
     files = sorted(folder.rglob("seed-*.json")) if files is None else list(files)
-    frame = as_table((read_record(path), path.relative_to(folder.parent)) for path in files)
+    read = [(read_record(path), path.relative_to(folder.parent)) for path in files]
+    _check_one_run(read, folder)
+    frame = as_table(read)
     frame["method_order"] = frame["method"].map(methods.method_order)
     frame = frame.sort_values(["task", "method_order", "method", "recipe", "seed"], ignore_index=True)
     return frame.drop(columns="method_order")
+
+
+def _check_one_run(records: Iterable[tuple[Mapping, Path]], folder: Path) -> None:
+    """Raise UserError where one read-out of a task is of other labelled rows, or one method's of other settings."""
+    first: dict[tuple, tuple] = {}
+    for record, path in records:
+        cell = tuple(record[name] for name in ("task", "recipe", "base_model", "preset"))
+        settings = {name: value for name, value in (record.get("config") or {}).items() if name not in FREE}
+        found = {cell: {"training rows": (record.get("sizes") or {}).get("train")}, (*cell, record["method"]): settings}
+        for key, values in found.items():
+            known, where = first.setdefault(key, (values, path))
+            for name, value in values.items():
+                if known.get(name, value) != value:
+                    raise UserError(
+                        f"{folder}: {where} is of {known[name]} {name}, {path} of {value}: one of them is of an "
+                        f"earlier run; remove {folder} and run the notebooks again, they find what is computed"
+                    )
 
 
 def as_table(records: Iterable[tuple[Mapping, Path]]) -> pd.DataFrame:

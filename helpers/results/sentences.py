@@ -1,5 +1,7 @@
 """Sentences computed from a run's tables: its summary, the tally of its verdicts, what was found of leaks and pairs."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from helpers.errors import counted
@@ -122,39 +124,35 @@ def losses_at_home(table: pd.DataFrame | None) -> str:
 
 def _gain(tables: dict) -> str:
     """Mean difference to the base by method, over the tasks that have all of them, of the paper's recipe."""
-    scores = _scores(tables)
-    models = [method for method in ("dapt", "tapt", "dapt_tapt") if method in scores]
-    if "base" not in scores or not models:
-        return ""
-    gains = scores[models].sub(scores["base"], axis=0).dropna()
+    gains = _above(tables, "base", ("dapt", "tapt", "dapt_tapt")).dropna()
     said = [f"{method_title(method)} {gain:+z.1f}" for method, gain in gains.mean().items()]
     over = counted(len(gains), "task")
-    return f"Fine-tuned, the mean change of F1 from the base over {over}: {', '.join(said)}." if len(gains) else ""
+    return f"Fine-tuned, the mean change of F1 from the base over {over}: {', '.join(said)}." if gains.size else ""
 
 
 def _tfidf(tables: dict) -> str:
-    scores = _scores(tables)
-    models = [method for method in ("base", "dapt", "tapt", "dapt_tapt") if method in scores]
-    if "tfidf" not in scores or not models:
+    models = _above(tables, "tfidf", ("base", "dapt", "tapt", "dapt_tapt")).dropna(how="all")
+    if not models.size:
         return ""
-    both = scores.dropna(subset=["tfidf"])
-    above = (both["tfidf"] > both[models].max(axis=1)).sum()
     return (
         "TF-IDF with a linear classifier scores above every one of these models, fine-tuned, on "
-        f"{above} of {len(both)} tasks."
+        f"{(models.max(axis=1) < 0).sum()} of {counted(len(models), 'task')}."
     )
 
 
-def _scores(tables: dict) -> pd.DataFrame:
-    """Mean scores, a row a task and a column a method, under the paper's recipe."""
-    frames = [
-        tables[name] for name in ("dapt", "tapt") if name in tables and {"task", "method", "mean"} <= set(tables[name])
-    ]
-    if not frames:
-        return pd.DataFrame()
-    rows = pd.concat(frames)
-    rows = rows[rows["recipe"] == "paper"] if "recipe" in rows else rows
-    return rows.groupby(["task", "method"])["mean"].first().unstack()
+def _above(tables: dict, other: str, methods: Sequence[str]) -> pd.DataFrame:
+    """How far the mean score of each of the methods lies above the other's, [task, method], under the paper's recipe.
+
+    Each difference is of one table: two of them may be of other seeds, where a notebook was run again alone.
+    """
+    found = pd.DataFrame()
+    for rows in (tables[name] for name in ("dapt", "tapt") if name in tables):
+        if {"task", "method", "mean"} <= set(rows):
+            rows = rows[rows["recipe"] == "paper"] if "recipe" in rows else rows
+            scores = rows.groupby(["task", "method"])["mean"].first().unstack()
+            if other in scores:
+                found = found.combine_first(scores.drop(columns=other).sub(scores[other], axis=0))
+    return found[[name for name in methods if name in found]]
 
 
 def adaptations(chance: pd.DataFrame) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from helpers import files
 from helpers.errors import UserError
 from helpers.paths import cache_dir, project_root
-from helpers.run.report import marked, read_config, write_results_markdown
+from helpers.run.report import marked, not_one, read_config, write_results_markdown
 
 # A checkpoint's folder in whatever store the run had, which need not be that of the process that keeps it.
 _STORED = re.compile(r"""(?<![\w.~-])/[^\s"'<>\\]*?/store/(\w+)/([0-9a-f]{24})(?![\w.-])""")
@@ -23,8 +23,8 @@ def keep_run(run: Path | str, folder: Path | str) -> Path:
     since code hosts show the notebooks themselves; the report links to those. The results in Markdown go between the
     markers of the folder's README.md, which is begun where there is none. What an earlier run left there of the same
     kinds is replaced.
-    Raises UserError for a run without a report, or with a notebook that failed, and for a folder that has files of
-    these kinds and is no kept run.
+    Raises UserError for a run without a report, one with a notebook that failed or stopped or was run with other
+    parameters than the others, and for a folder that has files of these kinds and is no kept run.
     """
     run, folder = Path(run), Path(folder)
     if not (run / "report.html").is_file():
@@ -33,6 +33,8 @@ def keep_run(run: Path | str, folder: Path | str) -> Path:
         raise UserError(f"{folder}: this is the run itself; keep it in another folder")
     if failed := sorted(run.glob("notebooks/*.failed.ipynb")):
         raise UserError(f"{failed[0]}: a notebook of the run failed; run it again first")
+    if line := not_one(run, read_config(run / "config.json")):
+        raise UserError(f"{run}: {line}")
     readme, places = folder / "README.md", _places(run)
     if readme.exists():
         marked(readme)

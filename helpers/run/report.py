@@ -18,7 +18,7 @@ from helpers.data import TASKS
 from helpers.errors import UserError, counted
 from helpers.results import caption, sentences
 from helpers.results.render import markdown
-from helpers.run import readable
+from helpers.run import logs, readable
 from helpers.run.models import adapted_models, loading, shown
 from helpers.run.notebook_pages import write_pages
 from helpers.run.sections import SECTIONS, TABLES, Section, further
@@ -52,6 +52,7 @@ def write_report(run_dir: Path | str) -> Path:
         summary=sentences.summary(tables),
         verdicts=readable.cells(_verdicts(tables["claims"])) if len(tables.get("claims", ())) else None,
         scale=_scale(config),
+        amiss=not_one(run, config),
         command=_command(config, run.name),
         commit=git_commit(),
         sections=[_section(run, section, tables, figures, config) for section in _present(tables, figures)],
@@ -70,6 +71,7 @@ def results_markdown(run_dir: Path | str) -> str:
     run = Path(run_dir)
     tables, _, config = _contents(run)
     parts = [f"Preset `{config.get('preset', run.name)}`, made by `{_command(config, run.name)}`. {_scale(config)}\n"]
+    parts += [f"{line}\n"] if (line := not_one(run, config)) else []
     for section in _present(tables, {}):
         for name in section.tables:
             if len(tables.get(name, ())):
@@ -210,11 +212,18 @@ def _command(config: dict, name: str) -> str:
     preset = config.get("preset", name)
     usual = make_config(preset).model_dump(mode="json") if preset in PRESETS else config
     changed = [
-        "-p " + shlex.quote(f"{key.upper()}={_show(value, ',')}")
+        "-p " + shlex.quote(f"{key.upper()}={logs.shown(value, ',')}")
         for key, value in config.items()
         if value != usual.get(key)
     ]
     return " ".join([f"dsp run --preset {preset}", *changed])
+
+
+def not_one(run: Path, config: dict) -> str:
+    """A line where a run's notebooks are not of one run, with the way out; '' where they are."""
+    if not (found := logs.amiss(run, config)):
+        return ""
+    return f"These numbers are not of one run: {found}. To run all notebooks alike: dsp run --file, with its run.toml."
 
 
 def _scale(config: dict) -> str:
@@ -227,9 +236,5 @@ def _scale(config: dict) -> str:
 
 
 def _settings(config: dict) -> pd.DataFrame:
-    settings = [(name.upper(), _show(value)) for name, value in config.items()]
+    settings = [(name.upper(), logs.shown(value)) for name, value in config.items()]
     return pd.DataFrame([("commit", git_commit()), *versions().items(), *settings], columns=["setting", "value"])
-
-
-def _show(value, between: str = ", ") -> str:
-    return between.join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -1,5 +1,6 @@
 """What of a run is done, running or failed, read from its logs."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -21,13 +22,17 @@ def status(run: Path | str, folder: Path | None = None) -> pd.DataFrame:
     run = Path(run)
     if not run.is_dir():
         raise UserError(f"{run}: there is no such run; dsp run --preset demo makes outputs/demo")
+    found = rows(run, [path.stem for path in notebooks.find([], folder)])
+    return pd.DataFrame(found, columns=["notebook", "status", "time", "message"])
+
+
+def rows(run: Path, names: Sequence[str]) -> list[tuple[str, str, str, str]]:
+    """(notebook, status, time, message) of each notebook of a run, see `status`."""
     going = _going(run)
-    names = [path.stem for path in notebooks.find([], folder)]
     begun = [name for name in names if _log(run, name).exists() and not _state(run, name).exists()]
     # an interrupted notebook's log stays until its turn comes again
     at_work = max(begun, key=lambda name: _log(run, name).stat().st_mtime_ns) if going and begun else ""
-    rows = [_row(name, run, name == at_work) for name in names]
-    return pd.DataFrame(rows, columns=["notebook", "status", "time", "message"])
+    return [_row(name, run, name == at_work) for name in names]
 
 
 def _log(run: Path, name: str) -> Path:

@@ -9,14 +9,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from helpers.config import HERE
 from helpers.errors import UserError
 from helpers.methods import BASELINES
 from helpers.results import claims, load_records
 from helpers.results.chance import spread_of
 from helpers.results.loss_claims import groups_of, paired
+from helpers.results.records import FREE
 from helpers.results.stats import Comparison, t_comparison
 from helpers.run import readable
 from helpers.run.compare import table
+from helpers.run.report import read_config
 
 TASK_LOSSES = "records/task_losses.csv"
 CELL = ["task", "method", "recipe", "base_model", "preset"]
@@ -38,8 +41,8 @@ class Runs:
 def read_runs(folders: Sequence[Path | str]) -> Runs:
     """The records and losses of runs of one preset that differ in FIRST_SEED; what not all have scored is left out.
 
-    Raises UserError for fewer than two runs, a run without records, runs that share a seed, runs of which nothing is
-    alike, and runs whose dev texts are not the same.
+    Raises UserError for fewer than two runs, a run without records, runs that share a seed, runs with other settings
+    than each other's, runs of which nothing is alike, and runs whose dev texts are not the same.
     """
     if len(folders) < 2:
         raise UserError("one run alone has nothing to be judged together with; name two or more")
@@ -52,12 +55,23 @@ def read_runs(folders: Sequence[Path | str]) -> Runs:
         if len(shared):
             seed = shared["seed"].iloc[0]
             raise UserError(f"{first}, {second}: both have seed {seed}; run one with another FIRST_SEED")
+    _check_settings(folders)
     cells = _in_all(records, CELL)
     if cells.empty:
         named = ", ".join(map(str, folders))
         raise UserError(f"{named}: no task and method, scored by one recipe at one preset, is in all of them")
     overlap = table(folders[0], "overlap", ["a", "b", "definition", "mean"])
     return Runs([side.merge(cells) for side in records], _losses(folders), overlap if len(overlap) else None)
+
+
+def _check_settings(folders: Sequence[Path | str]) -> None:
+    """Raise UserError where the runs' scores are of other settings, such as LABELS."""
+    first, *others = ((run, read_config(Path(run) / "config.json")) for run in folders)
+    for run, settings in others:
+        for name, value in settings.items():
+            if name not in (*HERE, *FREE) and first[1].get(name, value) != value:
+                raise UserError(f"{first[0]}, {run}: {name.upper()} is {first[1][name]} and {value}; only runs that "
+                                "differ in their seeds are judged together")  # fmt: skip
 
 
 def claims_of(runs: Runs) -> pd.DataFrame:

@@ -145,3 +145,29 @@ def test_a_test_split_that_is_all_in_train_has_no_score_without_it(study, record
 def test_strings_that_look_like_lists_are_written_as_they_are(record, tmp_path):
     made = record("ag", "base", 0, 0.6) | {"labels": ["[0, 18]", "b", "c"]}
     assert read_record(write_record(tmp_path, made))["labels"] == ["[0, 18]", "b", "c"]
+
+
+def test_what_an_earlier_run_with_other_settings_left_is_not_mixed_in(tmp_path, record):
+    """SEEDS=4 LABELS=100 and then SEEDS=2 LABELS=1000 in one folder: seeds 2 and 3 are still of the first."""
+    folder = tmp_path / "records"
+
+    def leave(number, *, method="base", **config):
+        sizes = {"train": config["labels"], "dev": 50, "test": 400}
+        for seed in range(number):
+            write_record(folder, record("ag", method, seed, 0.6) | {"sizes": sizes, "config": config})
+
+    leave(4, labels=100, seeds=4, tasks=["ag"], neighbours=[2])
+    leave(2, labels=100, seeds=2, tasks=["ag", "imdb"], neighbours=[2, 8], adaptation_seeds=2)
+    assert len(load_records(folder)) == 4, "further repeats and tasks make no other run"
+    leave(2, labels=1000, seeds=2)
+    with pytest.raises(UserError, match=r"seed-0.json is of 1000 training rows, .*seed-2.json of 100: .*; remove "):
+        load_records(folder)
+    for seed in (2, 3):
+        (folder / "ag" / "base" / f"seed-{seed}.json").unlink()
+    leave(2, method="tapt", labels=100)
+    with pytest.raises(UserError, match=r"base/seed-0.json is of 1000 training rows, .*tapt/seed-0.json of 100"):
+        load_records(folder)
+    leave(2, method="tapt", labels=1000, dapt_steps=8)
+    leave(1, method="tapt", labels=1000, dapt_steps=800)
+    with pytest.raises(UserError, match=r"tapt/seed-0.json is of 800 dapt_steps, .*tapt/seed-1.json of 8:"):
+        load_records(folder)

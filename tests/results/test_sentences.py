@@ -126,6 +126,18 @@ def test_means_over_fewer_tasks_are_not_set_beside_means_over_all():
     ]
 
 
+def test_what_two_tables_say_of_the_base_is_not_mixed():
+    """One notebook run again alone with fewer seeds: its table's base is another number."""
+    names = ["task", "method", "mean"]
+    dapt = pd.DataFrame([("t", "base", 40.0), ("t", "dapt", 41.0), ("t", "tfidf", 42.0)], columns=names)
+    tapt = pd.DataFrame([("t", "base", 50.0), ("t", "tapt", 53.0), ("t", "dapt", 59.0), ("t", "tfidf", 55.0)],
+                        columns=names)  # fmt: skip
+    assert sentences.summary({"dapt": dapt, "tapt": tapt}) == [
+        "Fine-tuned, the mean change of F1 from the base over 1 task: DAPT +1.0, TAPT +3.0.",
+        "TF-IDF with a linear classifier scores above every one of these models, fine-tuned, on 1 of 1 task.",
+    ]
+
+
 def test_two_tapts_are_set_beside_each_other():
     rows = [("t", "tapt", 50.0), ("t", "transfer_tapt", 48.0), ("u", "tapt", 60.0), ("u", "transfer_tapt", 61.0)]
     assert caption(pd.DataFrame(rows, columns=["task", "method", "mean"])) == (

@@ -7,6 +7,13 @@ import pytest
 from helpers import paths
 from helpers.errors import UserError
 from helpers.run.keep import keep_run
+from helpers.run.report import results_markdown
+
+
+def ended(status, **parameters):
+    """What the log keeps of a notebook."""
+    more = {"parameters": {"PRESET": "demo", **parameters}} if parameters else {}
+    return {"status": status, "seconds": 1.0, "message": "", "cell": None, **more}
 
 
 @pytest.fixture
@@ -20,7 +27,8 @@ def run(tmp_path, monkeypatch):
         "report.html": f'<a href="notebooks/03_tapt.html">03</a> <code>{model}</code> {tmp_path}/cachet',
         "tables/tapt.csv": "task,score\nbbc,70\n",
         "notebooks/03_tapt.ipynb": json.dumps({"out": f"{made}/figures {model} {paths.project_root()}/notebooks"}),
-        "logs/03_tapt.log": str(model), "records/bbc/base/seed-0.json": "{}",
+        "logs/03_tapt.log": str(model), "logs/03_tapt.json": json.dumps(ended("done")),
+        "records/bbc/base/seed-0.json": "{}",
     }  # fmt: skip
     for name, text in texts.items():
         path = made / name
@@ -118,6 +126,22 @@ def test_an_unfinished_run_is_not_kept(run, tmp_path):
     with pytest.raises(UserError, match="there is no report.html in it; finish the run first"):
         keep_run(run, tmp_path / "kept")
     assert not (tmp_path / "kept").exists()
+
+
+def test_notebooks_of_several_runs_are_not_kept_as_one(run, tmp_path):
+    (run / "config.json").write_text(json.dumps({"preset": "demo", "seeds": 2}))
+    for name, settings in {"02_dapt": {"SEEDS": 2, "WORKERS": 1}, "03_tapt": {"SEEDS": 2, "WORKERS": 2}}.items():
+        (run / "logs" / f"{name}.json").write_text(json.dumps(ended("done", **settings)))
+    keep_run(run, tmp_path / "kept")
+    (run / "logs" / "03_tapt.json").write_text(json.dumps(ended("done", SEEDS=1)))
+    mixed = "These numbers are not of one run: SEEDS is 2 in 02_dapt; 1 in 03_tapt. To run all notebooks alike: "
+    with pytest.raises(UserError, match=mixed):
+        keep_run(run, tmp_path / "kept")
+    assert mixed in results_markdown(run)
+    # as Ctrl-C leaves it: a log, but not how it ended
+    (run / "logs" / "03_tapt.json").unlink()
+    with pytest.raises(UserError, match="not of one run: 03_tapt stopped"):
+        keep_run(run, tmp_path / "kept")
 
 
 def test_a_run_is_not_kept_in_itself(run):

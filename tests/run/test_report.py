@@ -327,6 +327,16 @@ def test_the_command_names_what_differs_from_the_preset(run):
     assert f"made by `{command}`." in results_markdown(run)
 
 
+def test_a_report_of_several_runs_opens_with_that(run):
+    assert "not of one run" not in write_report(run).read_text("utf-8")
+    (run / "logs").mkdir()
+    for name, seeds in {"02_dapt": 6, "06_report": 5}.items():
+        state = {"status": "done", "seconds": 1.0, "message": "", "parameters": {"PRESET": "demo", "SEEDS": seeds}}
+        (run / "logs" / f"{name}.json").write_text(json.dumps(state))
+    text = write_report(run).read_text("utf-8")
+    assert text.index("not of one run: SEEDS is 6 in 02_dapt; 5 in 06_report. To run") < text.index("seeds a cell")
+
+
 def test_without_a_config_the_folder_names_the_run(run):
     (run / "config.json").unlink()
     assert "Preset `demo`" in results_markdown(run) and "preset demo" in write_report(run).read_text()

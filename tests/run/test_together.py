@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from helpers.config import make_config
 from helpers.errors import UserError
 from helpers.results import claims, load_records, write_record
 from helpers.results.stats import paired_mean
@@ -33,8 +34,13 @@ def test_the_seeds_of_two_runs_are_judged_together_as_if_one_run_had_them(tmp_pa
     write_table(tmp_path / "kept", "dapt", [{"task": "ag", "mean": 1.0}])
     with pytest.raises(UserError, match="there are no records in it"):
         read_runs([tmp_path / "kept", tmp_path / "a"])
+    for run, settings in (("a", {}), ("b", {"seeds": 9, "first_seed": 10, "output_dir": "b"})):
+        (tmp_path / run / "config.json").write_text(make_config("smoke", settings).model_dump_json())
     said = invoke(cli.app, ["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--together"]).output
     assert "dapt_beats_base" in said and "spread_at_most" in said
+    (tmp_path / "b" / "config.json").write_text(make_config("smoke", {"labels": 30}).model_dump_json())
+    with pytest.raises(UserError, match="LABELS is 0 and 30; only runs that differ in their seeds"):
+        read_runs([tmp_path / "a", tmp_path / "b"])
 
 
 def test_two_runs_show_the_chance_of_one_adaptation(tmp_path):
