@@ -15,16 +15,20 @@ MOST_LABELS = 30  # in one picture: each takes half an inch both ways, and its n
 def confusion_matrices(tables: Mapping[str, pd.DataFrame], task: str = "", axes=None, preset: str | None = None):
     """Where the test rows of each true label go, a panel a method.
 
-    tables: method -> `helpers.results.confusion`, percent of each true label; of more than MOST_LABELS those that are
-    least often right, on average over the methods, are drawn. task: for the title. Returns the Axes [methods].
+    tables: method -> `helpers.results.confusion`, percent of each true label; of more than MOST_LABELS those with test
+    rows that are least often right, on average over the methods, are drawn; the table beside the figure holds all.
+    task: for the title. Returns the Axes [methods].
     """
     labels, shown = len(next(iter(tables.values()))), "percent of each true label, all seeds together"
+    whole = pd.concat(tables, names=["method"]).stack().rename("percent").reset_index()
     if labels > MOST_LABELS:
-        right = sum(pd.Series(np.diag(table), table.index).fillna(0) for table in tables.values())
-        worst = right.nsmallest(MOST_LABELS).index
-        kept = [label for label in right.index if label in worst]
+        right = pd.DataFrame({name: pd.Series(np.diag(table), table.index) for name, table in tables.items()})
+        tested = right.mean(axis=1).dropna()
+        worst = tested.nsmallest(MOST_LABELS).index
+        kept = [label for label in tested.index if label in worst]
         tables = {method: table.loc[kept, kept] for method, table in tables.items()}
-        labels, shown = MOST_LABELS, f"{shown}; the {MOST_LABELS} of {labels} labels that are least often right"
+        chosen = "are least often right" if len(kept) < len(tested) else "have test rows"
+        labels, shown = len(kept), f"{shown}; the {len(kept)} of {labels} labels that {chosen}"
     if axes is None:
         side = 1.3 + 0.5 * labels
         axes = new_grid(1, len(tables), (0.6 + side * len(tables), side), sharey=True)[0]
@@ -37,6 +41,5 @@ def confusion_matrices(tables: Mapping[str, pd.DataFrame], task: str = "", axes=
             label.set(ha="right", rotation_mode="anchor")
         ax.set(title=" · ".join(filter(None, (task, method_title(method)))), xlabel="predicted")
     axes[0].set_ylabel("true label")
-    drawn = pd.concat(tables, names=["method"]).stack().rename("percent").reset_index()
-    finish(axes[0], drawn, shown, preset)
+    finish(axes[0], whole, shown, preset)
     return axes

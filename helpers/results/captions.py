@@ -184,8 +184,10 @@ def _similarity(histogram: pd.DataFrame) -> str:
 
 
 def _right(cells: pd.DataFrame) -> str:
-    own = cells[cells["true"] == cells["predicted"]].groupby("method", sort=False)["percent"].mean()
-    return f"Right, mean over the labels: {', '.join(f'{method_title(m)} {p:.0f} %' for m, p in own.items())}."
+    known = cells[cells["true"] == cells["predicted"]].dropna(subset=["percent"])  # a label without test rows has none
+    own = known.groupby("method", sort=False)["percent"].mean()
+    said = ", ".join(f"{method_title(method)} {percent:.0f} %" for method, percent in own.items())
+    return f"Right, mean over the labels: {said}." if said else ""
 
 
 def _map(points: pd.DataFrame) -> str:
