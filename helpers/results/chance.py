@@ -34,8 +34,9 @@ def adaptation_chance(
     interval without zero is the adaptation's own chance. spread, of 'all' alone: the standard deviation, in the
     effect's unit, that this chance gives one adaptation's number on one task, from the effects' squares beside their
     standard errors, see `spread_of` (nan where ADAPTATION_SEEDS are several, which every interval holds already);
-    spread_at_most: its upper bound at 95 %. A mean effect over t tasks has spread / sqrt(t) of it, a difference of two
-    adaptations sqrt(2) times that. Not in the paper. Returns COLUMNS, empty where no task has both.
+    spread_at_most: its upper bound at 95 %, nan where the run tells none. A mean effect over t tasks has
+    spread / sqrt(t) of it, a difference of two adaptations sqrt(2) times that. Not in the paper. Returns COLUMNS, empty
+    where no task has both.
 
     >>> from helpers import load_records
     >>> adaptation_chance(load_records(tmp / "no run yet")).empty
@@ -68,27 +69,28 @@ def _read_outs(records: pd.DataFrame, task_losses: pd.DataFrame | None, draws: i
 
 
 def spread_of(found: Sequence[Comparison], adapted: Sequence[Hashable] | None = None) -> tuple[float, float]:
-    """The spread of one adaptation and its upper bound at 95 %, from differences of two; nan without errors.
+    """The spread of one adaptation and its upper bound at 95 %, from differences of two; nan where it tells none.
 
     adapted: which pair of adaptations each difference is of, by default another each. A pair that serves several tasks
     may move them together, so that they tell of no more than one chance: the bound counts pairs.
 
     An effect of two adaptations has variance 2 spread^2 + standard error^2; over it the n squares sum to a chi-square.
     The estimate is the spread at which that sum is n, so that a task counts by what it can tell (0 where chance of
-    draws and test rows explains all); the bound is where a sum so small has a chance of 5 %.
+    draws and test rows explains all); the bound is where a sum so small has a chance of 5 %. Where even without any
+    spread the chance is less, no spread is such a bound, and it is nan.
     """
     squares, errors = (np.array([getattr(one, name) ** 2 for one in found]) for name in ("effect", "standard_error"))
     if not (errors > 0).all():
         return np.nan, np.nan
 
-    def at(expected: float) -> float:
+    def at(expected: float, below: float) -> float:
         def beyond(variance: float) -> float:
             return float(np.sum(squares / (2 * variance + errors))) - expected
 
-        return float(np.sqrt(optimize.brentq(beyond, 0.0, squares.sum() / expected))) if beyond(0.0) > 0 else 0.0
+        return float(np.sqrt(optimize.brentq(beyond, 0.0, squares.sum() / expected))) if beyond(0.0) > 0 else below
 
     pairs = len(set(adapted or range(len(found))))
-    return at(len(found)), at(stats.chi2.ppf(0.05, pairs) * len(found) / pairs)
+    return at(len(found), 0.0), at(stats.chi2.ppf(0.05, pairs) * len(found) / pairs, np.nan)
 
 
 def claims_with_chance(
@@ -101,8 +103,8 @@ def claims_with_chance(
     that is not in it, or that is of several adaptations of a text, which its intervals hold already, is left out. The
     spread counts for each adapted side of a difference, with as many degrees of freedom as adaptations it was found of.
     Returns CLAIM_COLUMNS: effect, interval and verdict as in `claims`, then those with the chance. sure_up_to: the
-    largest spread, in steps of 0.1 points to 5 or of 0.002 nats to 0.1, with which the claim would still be sure; nan
-    where it is not sure without any. Not in the paper.
+    largest spread, in steps of 0.1 points to 5 or of 0.002 nats to 0.1, with which the claim would still be sure (the
+    last step: that at least); nan where it is not sure without any. Not in the paper.
 
     >>> from helpers import load_records
     >>> none = load_records(tmp / "no run yet")
@@ -127,11 +129,20 @@ def claims_with_chance(
     return pd.DataFrame(rows, columns=list(CLAIM_COLUMNS))
 
 
+def _step(number: int, unit: str) -> float:
+    return round(number * STEP[unit], 3)
+
+
+def last_step(unit: str) -> float:
+    """The largest spread that is asked about: a claim that is sure with it is so up to that at least."""
+    return _step(STEPS, unit)
+
+
 def _borne(cells, degrees: int, overlap: pd.DataFrame | None, alpha: float) -> dict[str, float]:
     """The largest spread with which each claim over all tasks that is sure without any would still be sure."""
     borne = {}
     for number in range(STEPS + 1):
-        spread = round(number * STEP[cells.unit], 3)
+        spread = _step(number, cells.unit)
         rows = judged(WithChance(cells, spread, degrees), overlap, alpha)
         sure = [row.claim for row in rows if row.scope == "all" and row.verdict in SURE]
         borne.update(dict.fromkeys(sure, spread))

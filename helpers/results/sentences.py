@@ -7,6 +7,7 @@ import pandas as pd
 from helpers.errors import counted
 from helpers.methods import method_title
 from helpers.results.calibration import PREDICTORS
+from helpers.results.chance import last_step
 from helpers.results.records import RECIPES
 from helpers.results.stats import holm
 from helpers.results.verdicts import MEASURES, SURE, VERDICT_TITLES
@@ -211,6 +212,10 @@ def _with_chance(table: pd.DataFrame) -> str:
     text += f"; sure no more: {', '.join(fallen)}" if len(fallen) else ""
     borne = table.dropna(subset="sure_up_to").sort_values("sure_up_to", ascending=False)
     if len(borne):
-        named = ", ".join(f"{row['claim']} ({row['sure_up_to']:.{_DIGITS[unit]}f})" for row in borne.to_dict("records"))
+        most = last_step(unit)
+        named = ", ".join(
+            f"{row['claim']} ({row['sure_up_to']:.{_DIGITS[unit]}f}{' at least' if row['sure_up_to'] >= most else ''})"
+            for row in borne.to_dict("records")
+        )
         text += f"; sure up to a spread, in {unit} a task, of: {named}"
     return text + (f"; no longer surely smaller than the paper's: {', '.join(nulls)}." if len(nulls) else ".")

@@ -137,7 +137,8 @@ TABLES = {
     "claims_with_chance": (
         "The claims with the chance of one adaptation counted",
         "The effects by the frozen read-out and by the loss of the tasks' dev text again; the columns with chance add "
-        "that spread to every adapted side. Sure up to: the largest spread with which the claim would still be sure.",
+        "that spread to every adapted side. Sure up to: the largest spread with which the claim would still be sure, "
+        "looked for to 5 points or 0.1 nats.",
     ),
     "label_worth": (
         "",

@@ -76,6 +76,17 @@ def test_a_task_that_can_tell_little_says_little_of_the_spread():
     assert spread_of(alike)[0] == pytest.approx(np.sqrt((2.5 - 0.25) / 2))
 
 
+def test_differences_smaller_than_chance_leaves_them_bound_no_spread():
+    """|effect / error| is below 0.0627 in 5 % of draws from chance alone: then no spread is an upper bound at 95 %."""
+    for effect, bounded in ((0.06, False), (0.07, True)):
+        spread, most = spread_of([t_comparison(effect, 1.0, 1e6, 40)])
+        assert spread == 0 and np.isfinite(most) == bounded and (most > 0 or not bounded)
+    row = {"task": "all", "measure": "f1", "recipe": "frozen", "comparison": "a", "unit": "points", "effect": 0.06,
+           "low": -1.9, "high": 2.0, "p": 0.95, "spread": 0.0, "spread_at_most": np.nan}  # fmt: skip
+    said = caption(pd.DataFrame([row | {"task": "t"}, row]))
+    assert said.endswith("one adaptation's own chance has a standard deviation of 0.0 points a task.")
+
+
 def test_one_adaptation_that_serves_every_task_moves_their_mean_with_it(study):
     """DAPT on general text is one model for all tasks, DAPT one a domain: spread^2 / 4 and the whole spread^2."""
     methods = {"dapt": 0.7, "generic_dapt": 0.5}
@@ -220,6 +231,16 @@ def test_sure_up_to_is_the_last_spread_whose_interval_leaves_zero_out(study):
 
     whole = claims_with_chance(records, chance, draws=200)
     assert (whole["sure_up_to"].isna() == (whole["verdict"] != "reproduced")).all()
+
+
+def test_sure_beyond_the_last_spread_asked_about_is_sure_up_to_that_at_least():
+    table = pd.DataFrame({
+        "claim": ["a", "b"], "measure": "f1", "unit": "points", "verdict": "reproduced",
+        "verdict_with_chance": "reproduced", "sure_up_to": [5.0, 4.9],
+    })  # fmt: skip
+    assert caption(table).endswith("sure up to a spread, in points a task, of: a (5.0 at least), b (4.9).")
+    nats = table.assign(measure="text_loss", unit="nats", sure_up_to=[0.1, 0.098])
+    assert caption(nats).endswith("in nats a task, of: a (0.100 at least), b (0.098).")
 
 
 def test_an_effect_of_the_size_of_the_chance_is_not_sure_with_it(study):
