@@ -52,6 +52,8 @@ def told_in(path: Path):
             with suppress(OSError):
                 path.write_text(f"{share:.4f}", "utf-8")
 
+    with suppress(OSError):
+        path.unlink()  # of a process that was killed
     try:
         with listening(tell):
             yield

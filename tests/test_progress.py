@@ -46,8 +46,9 @@ def test_the_time_left_follows_from_updates_done_before_any_job_has_ended(monkey
 
 def test_another_process_finds_the_share_that_is_done_while_the_work_lasts(tmp_path):
     report(1, 2)  # nobody listens
+    (tmp_path / "share").write_text("0.5")
     with told_in(tmp_path / "share"):
-        assert share_in(tmp_path / "share") == 0.0
+        assert share_in(tmp_path / "share") == 0.0, "not what a killed process left"
         report(3, 4)
         assert share_in(tmp_path / "share") == 0.75
         report(4, 4)  # not twice a second

@@ -27,11 +27,16 @@ class Left:
     def __init__(self, run: Path):
         self.run, self.file, self.plan, self.made, self.process = run, run / FILE, None, set(), None
 
+    def forget(self) -> None:
+        """Know nothing of what is to make, nor leave on disk what a run that was killed reckoned."""
+        self.plan, self.made = None, set()
+        self.file.unlink(missing_ok=True)
+
     def start(self) -> None:
         """Begin to reckon, in a process of its own; once."""
         if self.process is None:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            self.file.unlink(missing_ok=True)
+            self.forget()
             quiet, command = subprocess.DEVNULL, [sys.executable, "-m", "helpers.run.left", str(self.run)]
             self.process = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)
 

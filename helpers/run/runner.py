@@ -78,6 +78,7 @@ def run_notebooks(
     busy = files.locked(run / ".lock", busy=_BUSY.format(short(run)), way_out=_WAY_OUT)
     with busy, _sigterm_interrupts(), closing(Left(run)) as left:
         with files.writing(run, _WAY_OUT):
+            left.forget()
             write_run(run, config.preset, notebooks.given(config, parameters or {}))
         progress = Progress("notebooks", len(chosen), out, LINE_EVERY, left.seconds if whole else None)
         for path, step in zip(chosen, steps, strict=True):

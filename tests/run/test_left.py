@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from helpers import files
-from helpers.run import cli, left
+from helpers.run import cli, left, runner
 from helpers.run.description import write_run
 from helpers.study import Study
 from helpers.study.outlook import outlook
@@ -47,6 +47,29 @@ def test_what_is_not_reckoned_yet_is_not_told(tmp_path, text):
 def test_where_nothing_is_to_make_no_time_is_told(tmp_path):
     files.write_json(tmp_path / left.FILE, {"began": 1000.0, "steps": []})
     assert left.Left(tmp_path).seconds() is None
+
+
+def test_what_a_killed_run_reckoned_is_forgotten_by_the_next(run, monkeypatch):
+    resumed = left.Left(run)
+    assert resumed.seconds() is not None, "as asked while the first notebooks are found"
+    monkeypatch.setattr(left.subprocess, "Popen", lambda *command, **how: None)
+    resumed.start()
+    assert resumed.seconds() is None and resumed.made == set() and not resumed.file.exists()
+    files.write_json(resumed.file, {"began": 1280.0, "steps": [[str(run / "store" / "model" / "c"), 40]]})
+    assert resumed.seconds() == pytest.approx(40)
+
+
+def test_a_run_tells_no_time_that_a_killed_one_reckoned(tmp_path, monkeypatch):
+    told, stale = [], tmp_path / left.FILE
+    files.write_json(stale, {"began": 0.0, "steps": [[str(tmp_path / "never"), 60]]})
+
+    def execute(step, progress, time_limit):
+        told.append(stale.exists())
+        return runner.Outcome(step.name, "done")
+
+    monkeypatch.setattr(runner.Step, "execute", execute)
+    runner.run_notebooks(["1"], "smoke", {"OUTPUT_DIR": str(tmp_path)})
+    assert told == [False]
 
 
 def test_the_plan_of_a_run_is_reckoned_from_its_description(tmp_path, monkeypatch):
