@@ -22,8 +22,9 @@ from helpers.figures.style import (
 from helpers.methods import CLAIMS, method_order, method_title
 from helpers.results.claims import EVERY_DOMAIN
 from helpers.results.loss_claims import LOSS_CLAIMS
+from helpers.results.numbers import interval
 from helpers.results.overlap_claims import FARTHER, ORDER
-from helpers.results.render import interval, score
+from helpers.results.render import score
 from helpers.results.verdicts import VERDICT_TITLES
 
 CLAIM_TITLES = {

@@ -18,6 +18,7 @@ from helpers.config import make_config
 from helpers.errors import counted
 from helpers.methods import method_title, split_selection
 from helpers.results.cells import Cells, adaptations_of_a_text
+from helpers.results.numbers import said_gain, tells
 from helpers.results.records import RECIPES
 from helpers.results.stats import Comparison, holm
 
@@ -70,7 +71,7 @@ def advise(
         domain = part["domain"].iloc[0]
         answers = {
             "so": _so(cells, words, outcome, method, gains, least, alpha),
-            "buys": _buys(gains, method),
+            "buys": _buys(_changes(cells), gains, method),
             "words": _words(words, least),
             "labels": _labels(worth, task, method or _surest(gains)[1], _labelled(part)),
             "distance": _distance(overlap, losses, wording, domain),
@@ -116,12 +117,16 @@ def _cells(records: pd.DataFrame) -> dict[str, Cells]:
     return found
 
 
+def _changes(by_recipe: dict[str, Cells]) -> dict[tuple[str, str], Comparison]:
+    """(recipe, method) -> change from the base, of every adaptation to own text; of one seed it has no interval."""
+    found = {(recipe, method): change for recipe, cells in by_recipe.items()
+             for (_, method), change in cells.gains().items() if _kind(method)}  # fmt: skip
+    return dict(sorted(found.items()))
+
+
 def _gains(by_recipe: dict[str, Cells]) -> dict[tuple[str, str], Comparison]:
-    """(recipe, method) -> gain over the base, of every adaptation to own text with two seeds at least."""
-    gains = {
-        (recipe, method): found for recipe, cells in by_recipe.items() for (_, method), found in cells.gains().items()
-    }
-    return {key: found for key, found in sorted(gains.items()) if _kind(key[1]) and np.isfinite(found.p)}
+    """Those that have an interval: what the rule looks at."""
+    return {key: found for key, found in _changes(by_recipe).items() if np.isfinite(found.p)}
 
 
 def _against_words(by_recipe: dict[str, Cells]) -> dict[str, tuple[str, Comparison]]:
@@ -201,18 +206,6 @@ def _surely_ahead(by_recipe: dict[str, Cells], pairs: Sequence[tuple[str, str]],
 # What is said ---------------------------------------------------------------------------------------------
 
 
-def said_gain(found: Comparison) -> str:
-    """'+1.2 [-0.3, +2.7]', or the effect alone where its interval says nothing."""
-    if not _told(found):
-        return f"{found.effect:+z.1f} (of {found.n} draws, too few for an interval)"
-    return f"{found.effect:+z.1f} [{found.low:+z.1f}, {found.high:+z.1f}]"
-
-
-def _told(found: Comparison) -> bool:
-    """Whether the interval says anything: from two or three draws it can be wider than the scale."""
-    return found.high - found.low < 100
-
-
 def _surest(gains: dict) -> tuple[str, str]:
     """(recipe, method) of the gain whose interval begins highest: what is surest, not what is luckiest."""
     return max(gains, key=lambda key: gains[key].low)
@@ -229,9 +222,9 @@ def _so(
         why += f", not surely so: {'; '.join(unsure)}" if unsure else ""
         why += ". First find a base that reads this text better than counting does."
     elif outcome in ("none", "untold"):
-        (recipe, best), top = max(gains.items(), key=lambda item: (_told(item[1]), item[1].high))
+        (recipe, best), top = max(gains.items(), key=lambda item: (tells(item[1]), item[1].high))
         ends = f"the largest gain that fits the run is {top.high:+.1f} points ({method_title(best)}, {RECIPES[recipe]})"
-        if not _told(top):
+        if not tells(top):
             ends = f"{top.n} draws are too few for an interval"
         torn = sorted(set.intersection(*_above_the_base(gains, alpha)), key=_price)
         first = "No adaptation is surely above the base"
@@ -276,13 +269,13 @@ def _controls(by_recipe: dict[str, Cells]) -> str:
     return text
 
 
-def _buys(gains: dict, method: str) -> tuple[str, str]:
+def _buys(changes: dict, gains: dict, method: str) -> tuple[str, str]:
     """What the adaptation that is named buys, by the read-out that tells most; of none, the surest gain."""
     own = [key for key in gains if key[1] == method]
     recipe, best = min(own, key=lambda key: gains[key].high - gains[key].low) if own else _surest(gains)
     parts = []
-    for name in dict.fromkeys(recipe for recipe, _ in gains):
-        told = [f"{method_title(method)} {said_gain(found)}" for (one, method), found in gains.items() if one == name]
+    for name in dict.fromkeys(recipe for recipe, _ in changes):
+        told = [f"{method_title(method)} {said_gain(found)}" for (one, method), found in changes.items() if one == name]
         parts.append(f"{RECIPES[name]}: {', '.join(told)}")
     return (f"{said_gain(gains[recipe, best])} points ({method_title(best)}, {RECIPES[recipe]})",
             f"Change of F1 from the base, points with 95 % intervals. {'; '.join(parts)}.")  # fmt: skip
@@ -313,15 +306,15 @@ def _labels(worth: pd.DataFrame | None, task: str, method: str, labelled: int) -
     if not len(rows):
         return None
 
-    def count(value: float) -> str:
-        return {np.inf: "more than were tried", -np.inf: "none"}.get(value, f"{value:+z,.0f}")
+    def count(value: float, zero: str = "+") -> str:  # of bounds; of a worth no minus before it
+        return {np.inf: "more than were tried", -np.inf: "none"}.get(value, f"{value:{zero},.0f}")
 
-    parts = [f"with {row.labels} labels {count(row.worth)}"
+    parts = [f"with {row.labels} labels {count(row.worth, '+z')}"
              + (f" [{count(row.low)} to {count(row.high)}]" if row.low < row.high else "")
              for row in rows.itertuples()]  # fmt: skip
     first = rows.loc[(rows["labels"] - labelled).abs().idxmin()]
     said = {np.inf: "more labels than were tried", -np.inf: "no labels"}.get(
-        first.worth, f"{count(first.worth)} labels"
+        first.worth, f"{count(first.worth, '+z')} labels"
     )
     unsure = ", not surely any" if first.low <= 0 <= first.high else ""
     return (f"{method_title(method)} is worth {said} beside {first.labels}{unsure}",

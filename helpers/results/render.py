@@ -8,6 +8,7 @@ import pandas as pd
 
 from helpers.methods import method_order, method_title
 from helpers.results.captions import caption
+from helpers.results.numbers import of_zero
 from helpers.results.records import RECIPES
 
 HEADERS = {
@@ -23,15 +24,6 @@ def score(mean, sd=None, digits: int = 1) -> str:
     if mean is None or pd.isna(mean):
         return ""
     return f"{mean:.{digits}f}" if sd is None or pd.isna(sd) else f"{mean:.{digits}f} ±{sd:.{digits}f}"
-
-
-def interval(effect, low, high, digits: int = 1) -> str:
-    """'+2.3 [-0.4, +5.0]', '+2.3' without an interval, '' without an effect."""
-    if effect is None or pd.isna(effect):
-        return ""
-    effect, low, high = (round(float(value), digits) + 0.0 for value in (effect, low, high))  # never "-0.0"
-    bounds = "" if pd.isna(low) else f" [{low:+.{digits}f}, {high:+.{digits}f}]"
-    return f"{effect:+.{digits}f}{bounds}"
 
 
 def beside_paper(table: pd.DataFrame, digits: int = 1) -> pd.DataFrame:
@@ -80,9 +72,9 @@ def show(table: pd.DataFrame, digits: int = 1, told: pd.DataFrame | None = None)
     floats = shown.select_dtypes("float")
     whole = [name for name in floats if (floats[name].dropna() % 1 == 0).all()]  # counts that some rows lack
     shown = shown.astype(dict.fromkeys(whole, "Int64"))
-    shown = shown.rename(columns=lambda name: header(name) if isinstance(name, str) else name)
     counts = table.index.name is None and pd.api.types.is_integer_dtype(table.index)
-    fractions = dict.fromkeys(shown.select_dtypes("float"), f"{{:z,.{digits}f}}")  # z: no minus before a zero
+    fractions = {_header(name): f"{{:{of_zero(str(name))},.{digits}f}}" for name in shown.select_dtypes("float")}
+    shown = shown.rename(columns=_header)
     style = shown.style.format(fractions, precision=digits, na_rep="", thousands=",", escape="html")
     style.set_uuid(hashlib.sha256(shown.to_csv().encode()).hexdigest()[:8])
     texts = [name for name in shown if not pd.api.types.is_numeric_dtype(shown[name])]
@@ -105,22 +97,28 @@ def header(name: str) -> str:
     return HEADERS.get(name, name.replace("_", " "))
 
 
+def _header(name):
+    return header(name) if isinstance(name, str) else name
+
+
 def markdown(table: pd.DataFrame, digits: int = 2) -> str:
     """The table as GitHub Markdown; numbers to the right."""
-    lines = [_markdown_row(table.columns), _markdown_row(["---:" if one else "---" for one in _numeric(table)])]
-    return "\n".join([*lines, *(_markdown_row(row, digits) for row in table.itertuples(index=False))]) + "\n"
+    rules = ["---:" if one else "---" for one in _numeric(table)]
+    zeros = [of_zero(str(name)) for name in table]
+    rows = (map(_cell, row, zeros, [digits] * len(row)) for row in table.itertuples(index=False))
+    return "\n".join(map(_markdown_row, (map(str, table.columns), rules, *rows))) + "\n"
 
 
 def _numeric(table: pd.DataFrame) -> list[bool]:
     return [pd.api.types.is_numeric_dtype(table.iloc[:, i]) for i in range(table.shape[1])]
 
 
-def _cell(value, digits: int) -> str:
+def _cell(value, zero: str, digits: int) -> str:
     if value is None or value is pd.NA or (isinstance(value, float | np.floating) and np.isnan(value)):
         return ""
-    return f"{value:z.{digits}f}" if isinstance(value, float | np.floating) else str(value)
+    return f"{value:{zero}.{digits}f}" if isinstance(value, float | np.floating) else str(value)
 
 
-def _markdown_row(cells, digits: int = 2) -> str:
-    text = (_cell(cell, digits).replace("|", r"\|").replace("\n", " ") for cell in cells)
+def _markdown_row(cells) -> str:
+    text = (cell.replace("|", r"\|").replace("\n", " ") for cell in cells)
     return "| " + " | ".join(text) + " |"

@@ -8,6 +8,7 @@ from helpers.errors import counted
 from helpers.methods import method_title
 from helpers.results.calibration import PREDICTORS
 from helpers.results.chance import last_step
+from helpers.results.numbers import bounds
 from helpers.results.records import RECIPES
 from helpers.results.stats import holm
 from helpers.results.verdicts import MEASURES, SURE, VERDICT_TITLES
@@ -177,7 +178,7 @@ def _adaptations(chance: pd.DataFrame) -> str:
     mean = f"{what} {whole['effect']:+z.{digits}f} {unit}"
     if pd.isna(whole["low"]):
         return f"{mean}; one draw says nothing about chance."
-    interval = f"[{whole['low']:+z.{digits}f}, {whole['high']:+z.{digits}f}]"
+    interval = bounds(whole["low"], whole["high"], digits)
     surely = f"surely not zero on {named}" if named else "surely other than zero on none"
     text = f"{mean} {interval} in the mean of {counted(len(chance) - 1, 'task')}, {surely}"
     if pd.isna(whole["spread"]):

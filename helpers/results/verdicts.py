@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import nctdtr, stdtrit
 
+from helpers.results.numbers import bounds, signed
 from helpers.results.stats import Comparison, detectable_effect, holm, satterthwaite, t_comparison, with_shared
 
 VERDICT_TITLES = {
@@ -183,10 +184,10 @@ def _sentence(row: Row, family: int) -> str:
         lack = "one seed says nothing about the spread of seeds"
         if found.n > 1:
             lack = "its interval cannot be told, as where all test rows are of one group"
-        return f"The effect is {_signed(found.effect)} {unit}, but {lack}."
+        return f"The effect is {signed(found.effect, 2)} {unit}, but {lack}."
     if not found.standard_error > 0:
         return f"Both sides of {row.comparison} answered alike, whatever the seed: nothing can be told from that."
-    effect = f"{row.comparison} is {_signed(found.effect)} {unit} [{_signed(found.low)}, {_signed(found.high)}]"
+    effect = f"{row.comparison} is {signed(found.effect, 2)} {unit} {bounds(found.low, found.high, 2)}"
     among = f"p = {row.p_holm:.2g} among {family} claims" if family > 1 else f"p = {row.p_holm:.2g}"
     seen = f"an effect of {row.detectable_effect:.2f} would have been seen"
     whose = "the claim's" if "not" in row.paper_section else "the paper's"
@@ -194,17 +195,13 @@ def _sentence(row: Row, family: int) -> str:
         return f"{effect}, surely in {whose} direction ({among}; {seen})."
     if row.verdict == "reversed":
         return f"{effect}, surely against {whose} direction ({among}; {seen})."
-    printed = f"the paper's {_signed(row.paper_effect)}"
+    printed = f"the paper's {signed(row.paper_effect, 2)}"
     if row.verdict == "smaller":
         return f"{effect}: it may be zero and is smaller than {printed} ({among}; {seen})."
     if not found.low <= 0 <= found.high:
         return f"{effect}: alone it differs from zero, among the claims judged with it not surely ({among}; {seen})."
     if not row.paper_effect > 0:
         none = "has no effect to compare with"
-        none = f"itself has none ({_signed(row.paper_effect)})" if np.isfinite(row.paper_effect) else none
+        none = f"itself has none ({signed(row.paper_effect, 2)})" if np.isfinite(row.paper_effect) else none
         return f"{effect}: it may be zero, and the paper {none} ({among}; {seen})."
     return f"{effect}: neither zero nor {printed} can be ruled out ({among}; only {seen})."
-
-
-def _signed(value: float) -> str:
-    return f"{round(value, 2) + 0.0:+.2f}"

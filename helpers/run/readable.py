@@ -10,6 +10,7 @@ from helpers.errors import UserError
 from helpers.methods import method_title
 from helpers.results.advice import QUESTIONS
 from helpers.results.calibration import PREDICTORS
+from helpers.results.numbers import of_zero
 from helpers.results.render import beside_paper, header, score, titled
 
 _SCORES = {"task", "recipe", "method", "mean", "sd", "paper_mean", "paper_sd", "paper_grade"}
@@ -132,14 +133,15 @@ def cells(frame: pd.DataFrame) -> Cells:
     notes = [_cell(value) for value in frame["why"]] if "why" in frame else [""] * len(frame)
     frame = frame.drop(columns="why", errors="ignore")
     columns = [(header(str(name)), pd.api.types.is_numeric_dtype(frame[name])) for name in frame]
-    rows = [[_cell(value) for value in row] for row in frame.itertuples(index=False)]
+    zeros = [of_zero(str(name)) for name in frame]
+    rows = [list(map(_cell, row, zeros)) for row in frame.itertuples(index=False)]
     return Cells(columns, list(zip(rows, notes, strict=True)))
 
 
-def _cell(value) -> str:
+def _cell(value, zero: str = "z") -> str:
     if pd.isna(value):
         return ""
     if isinstance(value, bool) or not hasattr(value, "__float__"):
         return str(value)
     whole = float(value).is_integer()
-    return f"{int(value):,}" if whole and not isinstance(value, float) else f"{value:z,.2f}"
+    return f"{int(value):,}" if whole and not isinstance(value, float) else f"{value:{zero},.2f}"

@@ -17,8 +17,9 @@ from helpers.errors import UserError
 from helpers.files import read_json
 from helpers.paths import outputs_dir
 from helpers.progress import duration
-from helpers.results.advice import OUTCOMES, said_gain
+from helpers.results.advice import OUTCOMES
 from helpers.results.loss_claims import paired
+from helpers.results.numbers import said_gain
 from helpers.results.stats import Comparison, holm, paired_combined, t_comparison
 from helpers.study.makers import META, tapt_recipe_within
 from helpers.study.opening import open_config

@@ -85,6 +85,16 @@ def test_what_it_buys_is_the_surest_gain_and_not_the_luckiest(study):
     assert told.loc["buys", "answer"].endswith("(DAPT, frozen read-out)")
 
 
+def test_a_gain_of_one_seed_is_told_beside_the_read_out_that_decides(study):
+    study({("imdb", method): value for method, value in dict(base=0.6, tapt=0.8).items()}, seeds=1)
+    records = study({("imdb", method): value for method, value in dict(base=0.6, tapt=0.7).items()}, seeds=6,
+                    recipe="frozen")  # fmt: skip
+    scores = records.query("recipe == 'paper'").set_index("method")["score"]
+    told = advise(records).set_index("question").loc["buys"]
+    one = f"fine-tuned: TAPT {scores['tapt'] - scores['base']:+.1f} (of 1 draw, too few for an interval)."
+    assert told["answer"].endswith("(TAPT, frozen read-out)") and told["evidence"].endswith(one)
+
+
 def test_each_task_gets_every_answer_its_data_can_give(study):
     cost = {
         "corpus": "reviews",

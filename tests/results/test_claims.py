@@ -66,6 +66,7 @@ def judged(effect, error, paper_effect=np.nan, degrees=100.0, **more):
     [
         (2.0, 0.5, 2.75, "reproduced", "a - b is +2.00 points [+1.01, +2.99], surely in the paper's direction"),
         (-2.0, 0.5, 2.75, "reversed", "surely against the paper's direction"),
+        (-0.02, 0.0085, 2.75, "reversed", "a - b is -0.02 points [-0.04, -0.00], surely against"),
         (0.1, 0.5, 2.75, "smaller", "it may be zero and is smaller than the paper's +2.75"),
         (-0.001, 0.5, 0.75, "undecided", "a - b is +0.00 points [-0.99, +0.99]: neither zero nor the paper's +0.75"),
         (0.1, 0.5, np.nan, "undecided", "the paper has no effect to compare with"),

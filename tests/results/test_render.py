@@ -7,7 +7,8 @@ import pandas as pd
 
 from helpers.methods import TABLE_3, TABLE_6
 from helpers.results import beside_paper, markdown, score_table
-from helpers.results.render import interval, score, show
+from helpers.results.numbers import interval
+from helpers.results.render import score, show
 
 NASTY = pd.DataFrame({"a|b": ['<b>&"x"</b>', "50% of $5_000 ±1\n{~^\\}"], "n": [1.256, np.nan]})
 
@@ -15,14 +16,16 @@ NASTY = pd.DataFrame({"a|b": ['<b>&"x"</b>', "50% of $5_000 ±1\n{~^\\}"], "n": 
 def test_scores_are_written_as_the_paper_writes_them():
     assert score(63.0, 5.8) == "63.0 ±5.8" and score(63.0) == "63.0" and score(np.nan, 1) == "" and score(None) == ""
     assert interval(2.345, -0.4, 5) == "+2.3 [-0.4, +5.0]" and interval(-1, np.nan, np.nan) == "-1.0"
-    assert interval(-0.04, -0.02, 0.01) == "+0.0 [+0.0, +0.0]", "no minus before a zero"
+    assert interval(-0.04, -0.02, 0.01) == "+0.0 [-0.0, +0.0]", "no minus before a zero that is no bound"
+    assert interval(-2.3, -4.5, -0.003) == "-2.3 [-4.5, -0.0]" and interval(1, -0.0, 2) == "+1.0 [+0.0, +2.0]"
 
 
 def test_markdown_keeps_one_row_a_line():
     lines = markdown(NASTY).splitlines()
     assert len(lines) == 4 and lines[0] == r"| a\|b | n |" and lines[1] == "| --- | ---: |"
     assert lines[2] == '| <b>&"x"</b> | 1.26 |' and lines[3].endswith("|  |")
-    assert markdown(pd.DataFrame({"n": [-0.001]})).endswith("| 0.00 |\n"), "no minus before a zero"
+    ends = markdown(pd.DataFrame({"n": [-0.001], "high": [-0.001]}))
+    assert ends.endswith("| 0.00 | -0.00 |\n"), "no minus before a zero, but of a bound"
 
 
 def test_beside_paper_puts_ours_and_theirs_next_to_each_other(study):
@@ -60,6 +63,12 @@ def test_a_shown_number_that_rounds_to_zero_has_no_minus():
     cells = re.findall(r"<td [^>]*>([^<]*)<", show(table).to_html())
     assert cells == ["0.0", "0.0", "-0.1", "0.5", "1,234.6", "inf", "", "-inf"]
     assert re.findall(r"<td [^>]*>([^<]*)<", show(table.head(1), 2).to_html()) == ["-0.04", "0"]
+
+
+def test_a_shown_bound_is_on_the_side_of_zero_where_it_is():
+    table = pd.DataFrame({"effect": [-2.3, 0.5], "low": [-4.5, 0.001], "high": [-0.003, 1.0]})
+    cells = re.findall(r"<td [^>]*>([^<]*)<", show(table, 2).to_html())
+    assert cells == ["-2.30", "-4.50", "-0.00", "0.50", "0.00", "1.00"]
 
 
 def test_a_shown_table_keeps_an_index_that_names_its_rows():
