@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from helpers import files, hashing
+from helpers.compute import git_commit, versions
 from helpers.progress import LINE, Progress, duration, printable
 from helpers.run import notebooks
 
@@ -127,7 +128,8 @@ class Step:
             outcome.message, outcome.cell = self._why(status, result, time_limit)
             if output.exists():
                 os.replace(output, failed)
-        more = {"parameters": self.parameters, "content": self._content(outcome.files)}
+        more = {"parameters": self.parameters, "content": self._content(outcome.files),
+                "commit": git_commit(), "versions": versions()}  # fmt: skip
         files.write_json(self.state, asdict(outcome) | more)
         return outcome
 

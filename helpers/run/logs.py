@@ -37,14 +37,35 @@ def amiss(run: Path, config: Mapping) -> str:
     # the tasks of a TASK_FILE are in no parameter
     unsaid = ("tasks", "selection_tasks") if config.get("task_file") else ()
     given["config.json"] = {name: value for name, value in config.items() if name not in (*MACHINE, *unsaid)}
-    for name in dict.fromkeys(name for settings in given.values() for name in settings):
-        values: dict[str, list[str]] = {}
-        for where, settings in given.items():
-            if name in settings:
-                values.setdefault(shown(settings[name], ","), []).append(where)
+    for name, values in _by_value(given).items():
         if len(values) > 1:
             said += [f"{name.upper()} is {'; '.join(f'{value} in {_named(at)}' for value, at in values.items())}"]
     return "; ".join(said)
+
+
+def made_by(run: Path) -> dict[str, str]:
+    """Commit and versions that the run's notebooks were made by, {} where no log says it.
+
+    Where they are not alike, each value with its notebooks.
+    """
+    told = {
+        name: {"commit": state["commit"], **state["versions"]}
+        for name, state in states(run).items()
+        if isinstance(state.get("commit"), str) and isinstance(state.get("versions"), dict)
+    }
+    return {
+        part: ", ".join(value if len(values) == 1 else f"{value} ({_named(at)})" for value, at in values.items())
+        for part, values in _by_value(told).items()
+    }
+
+
+def _by_value(told: Mapping[str, Mapping]) -> dict[str, dict[str, list[str]]]:
+    """What is told -> each value that it has -> where."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for where, parts in told.items():
+        for name, value in parts.items():
+            found.setdefault(name, {}).setdefault(shown_value(value, ","), []).append(where)
+    return found
 
 
 def _named(notebooks: list[str]) -> str:
@@ -61,6 +82,6 @@ def _settings(parameters) -> dict:
     return {name: value for name, value in settings.items() if name not in MACHINE}
 
 
-def shown(value, between: str = ", ") -> str:
+def shown_value(value, between: str = ", ") -> str:
     """A parameter's value in one line."""
     return between.join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -12,13 +12,14 @@ from pathlib import Path
 import pandas as pd
 
 from helpers import files
-from helpers.compute import git_commit, versions
+from helpers.compute import git_commit
 from helpers.config import ABOUT, HERE, PRESETS, Config, make_config
 from helpers.data import TASKS
 from helpers.errors import UserError, counted
 from helpers.results import caption, sentences
 from helpers.results.render import markdown
-from helpers.run import logs, readable
+from helpers.run import readable
+from helpers.run.logs import amiss, made_by, shown_value
 from helpers.run.models import adapted_models, loading, shown
 from helpers.run.notebook_pages import write_pages
 from helpers.run.sections import SECTIONS, TABLES, Section, further
@@ -42,8 +43,8 @@ def write_report(run_dir: Path | str) -> Path:
     tables, figures, config = _contents(run)
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-    made = adapted_models(run)
-    made["folder"] = made["folder"].map(shown)
+    made, models = made_by(run), adapted_models(run)
+    models["folder"] = models["folder"].map(shown)
     script = Path(__file__).with_name("report.js").read_text("utf-8")
     page = environment.get_template("report.html.j2").render(
         run=run.resolve().name,
@@ -54,12 +55,13 @@ def write_report(run_dir: Path | str) -> Path:
         scale=_scale(config),
         amiss=not_one(run, config),
         command=_command(config, run.name),
+        made=made,
         commit=git_commit(),
         sections=[_section(run, section, tables, figures, config) for section in _present(tables, figures)],
         notebooks=[page.stem for page in write_pages(run / "notebooks")],
-        models=readable.cells(made) if len(made) else None,
-        loading=loading(made["folder"].iloc[0]) if len(made) else "",
-        settings=readable.cells(_settings(config)),
+        models=readable.cells(models) if len(models) else None,
+        loading=loading(models["folder"].iloc[0]) if len(models) else "",
+        settings=readable.cells(_settings(config, made)),
         script=script,
         script_hash=f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}",
     )
@@ -212,7 +214,7 @@ def _command(config: dict, name: str) -> str:
     preset = config.get("preset", name)
     usual = make_config(preset).model_dump(mode="json") if preset in PRESETS else config
     changed = [
-        "-p " + shlex.quote(f"{key.upper()}={logs.shown(value, ',')}")
+        "-p " + shlex.quote(f"{key.upper()}={shown_value(value, ',')}")
         for key, value in config.items()
         if value != usual.get(key)
     ]
@@ -221,7 +223,7 @@ def _command(config: dict, name: str) -> str:
 
 def not_one(run: Path, config: dict) -> str:
     """A line where a run's notebooks are not of one run, with the way out; '' where they are."""
-    if not (found := logs.amiss(run, config)):
+    if not (found := amiss(run, config)):
         return ""
     return f"These numbers are not of one run: {found}. To run all notebooks alike: dsp run --file, with its run.toml."
 
@@ -235,6 +237,6 @@ def _scale(config: dict) -> str:
     return f"Base model {config['base_model']}, {counted(config['seeds'], 'seed')} a cell.{warning}"
 
 
-def _settings(config: dict) -> pd.DataFrame:
-    settings = [(name.upper(), logs.shown(value)) for name, value in config.items()]
-    return pd.DataFrame([("commit", git_commit()), *versions().items(), *settings], columns=["setting", "value"])
+def _settings(config: dict, made: dict) -> pd.DataFrame:
+    settings = [(name.upper(), shown_value(value)) for name, value in config.items()]
+    return pd.DataFrame([*made.items(), *settings], columns=["setting", "value"])

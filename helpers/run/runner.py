@@ -175,7 +175,7 @@ def _check_texts(config: Config) -> None:
 
 
 def _common_key(config: Config) -> dict:
-    """What every notebook of a run depends on: the helpers, the data, the base model, the versions."""
+    """What every notebook of a run depends on: the helpers, the data, the base model, the versions, a precision."""
     named = [config.task_file, config.base_model]
     for root in (config.data_dir, os.environ.get("DSP_DATA", "")):
         named += [os.path.join(root, part) for part in (*DATA_FOLDERS, "tasks.toml") if root]
@@ -188,6 +188,7 @@ def _common_key(config: Config) -> dict:
         "helpers": _content(Path(__file__).resolve().parent.parent),
         "data": {str(place.absolute()): _stamps(place) for place in places if place.exists()},
         "versions": versions(),
+        "precision": os.environ.get("DSP_PRECISION", ""),
     }
 
 

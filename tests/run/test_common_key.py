@@ -24,8 +24,11 @@ def test_data_and_model_folders_count_towards_the_key(tmp_path, monkeypatch):
     config = make_config("smoke", {"data_dir": str(root)})
     before = runner._common_key(config)
     assert runner._common_key(config) == before
+    monkeypatch.setenv("DSP_PRECISION", "fp32")
+    chosen = runner._common_key(config)
+    assert chosen != before
     (root / "domains" / "cs.jsonl").write_text("{}")
-    assert runner._common_key(config) != before
+    assert runner._common_key(config) != chosen
 
 
 def test_a_data_root_is_looked_at_where_data_lies_and_nowhere_else(tmp_path):

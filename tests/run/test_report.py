@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from helpers import paths
+from helpers.compute import git_commit, versions
 from helpers.config import make_config
 from helpers.errors import UserError
 from helpers.results import sentences
@@ -244,6 +245,8 @@ def test_numbers_are_grouped_headers_are_words_and_reasons_stand_below():
     assert found.rows == [(["12,345", "1,234.50"], "because")]
     small = readable.cells(pd.DataFrame({"gain": [-0.004, -0.006, -0.0]}))
     assert [row for row, _ in small.rows] == [["0.00"], ["-0.01"], ["0.00"]], "no minus before a zero"
+    ends = readable.cells(pd.DataFrame({"change_high": [-0.004], "low": [0.004]}))
+    assert ends.rows[0][0] == ["-0.00", "0.00"], "but a bound is on one side of it"
 
 
 @pytest.mark.parametrize("place", ["task", "claim", "verdict", "domain", "config", "folder", "file"])
@@ -335,6 +338,19 @@ def test_a_report_of_several_runs_opens_with_that(run):
         (run / "logs" / f"{name}.json").write_text(json.dumps(state))
     text = write_report(run).read_text("utf-8")
     assert text.index("not of one run: SEEDS is 6 in 02_dapt; 5 in 06_report. To run") < text.index("seeds a cell")
+
+
+def test_the_code_that_made_a_run_is_named_and_not_that_which_shows_it(run):
+    ours = git_commit()
+    text = write_report(run).read_text("utf-8")
+    assert f"report written by commit <code>{ours}</code>" in text and f"<td>{versions()['torch']}</td>" not in text
+    (run / "logs").mkdir()
+    for name, torch in {"02_dapt": "2.1", "03_tapt": "2.1", "06_report": "2.2"}.items():
+        state = {"status": "done", "seconds": 1.0, "message": "", "commit": "abc1", "versions": {"torch": torch}}
+        (run / "logs" / f"{name}.json").write_text(json.dumps(state))
+    text = write_report(run).read_text("utf-8")
+    assert "commit <code>abc1</code>." in text and "written by commit" not in text
+    assert "<td>2.1 (02_dapt, 03_tapt), 2.2 (06_report)</td>" in text
 
 
 def test_without_a_config_the_folder_names_the_run(run):

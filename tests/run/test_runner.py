@@ -17,6 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from helpers import files
+from helpers.compute import git_commit, versions
 from helpers.errors import UserError
 from helpers.run import cli, notebooks, runner
 from helpers.run.description import read_run
@@ -164,6 +165,8 @@ def test_run_then_found_then_run_again_for_what_changed(go, folder, tmp_path, mo
     written = json.loads((run / "tables" / "one.csv").read_text())
     assert written == {"preset": "smoke", "seeds": 2, "tasks": None, "python": sys.executable}
     assert outcomes[0].files == ("tables/one.csv",) and outcomes[2].files == ("report.html",)
+    state = files.read_json(run / "logs" / "01_one.json")
+    assert (state["commit"], state["versions"]) == (git_commit(), versions())
     assert "[3/3] 06_report done" in text and text.rstrip().endswith("report.html")
     executed = nbformat.read(run / "notebooks" / "01_one.ipynb", 4)
     assert executed.metadata.papermill.end_time and "injected-parameters" in executed.cells[1].metadata.tags
