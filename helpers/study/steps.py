@@ -5,6 +5,7 @@ out, looked up and explained without making any of it; `make` then makes what th
 """
 
 import functools
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -39,8 +40,17 @@ class Step:
 
     @functools.cached_property
     def recipe(self) -> dict:
-        """What the key is a hash of: the maker's version, the settings and the keys of what is read."""
-        return {"version": self.make.version, **self.settings, **{role: step.key for role, step in self.reads.items()}}
+        """What the key is a hash of: the maker's version, the settings, the keys of what is read, the precision."""
+        reads = {role: step.key for role, step in self.reads.items()}
+        return {"version": self.make.version, **self.settings, **reads, **self.chosen_precision()}
+
+    def chosen_precision(self) -> dict:
+        """The precision that DSP_PRECISION gives to what runs a model; none where the device decides it.
+
+        So a table that asks for one holds no number of another, and without it a laptop finds what a cluster made.
+        """
+        chosen = os.environ.get("DSP_PRECISION")
+        return {"precision": chosen} if chosen and self.settings.get("base") else {}
 
     @functools.cached_property
     def key(self) -> str:
@@ -76,6 +86,9 @@ def make_one(root: str, step: Step) -> Path:
             read = step.reads[role]
             raise UserError(f"{step.kind} {step.name}: the {read.kind} {read.name} that it reads is gone from "
                             f"{store.root}, or damaged; run it again")  # fmt: skip
+    if step.chosen_precision().get("precision") != step.recipe.get("precision"):
+        raise UserError(f"{step.kind} {step.name}: DSP_PRECISION is another in this process than where it was planned; "
+                        "it must be the same there")  # fmt: skip
     inputs = {**step.settings, **step.here, **folders}
     with told_in(updates_of(store, step)):
         return store.get_or_make(step.kind, step.recipe, lambda folder: step.make(folder, **inputs))

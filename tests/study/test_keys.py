@@ -8,6 +8,7 @@ from helpers.methods import BASELINES, METHODS
 from helpers.paths import MINI
 from helpers.study import Study, makers, views
 from helpers.study.outlook import outlook
+from helpers.study.steps import make_one
 from helpers.study.texts import Lines
 from tests.study.conftest import write_jsonl
 
@@ -105,6 +106,28 @@ def test_what_each_parameter_may_change(open_study, name, tmp_path, monkeypatch)
     assert before.keys() == after.keys()
     changed = {before[one].kind for one in before if before[one].key != after[one].key}
     assert changed <= kinds and bool(changed) == bool(kinds)
+
+
+def test_a_chosen_precision_is_part_of_the_key_of_what_runs_a_model(open_study, monkeypatch):
+    monkeypatch.delenv("DSP_PRECISION", raising=False)
+    plain = every_step(open_study())
+    assert not any("precision" in step.recipe for step in plain.values()), "the device's own is in no key"
+    chosen = []
+    for precision in ("fp32", "bf16"):
+        monkeypatch.setenv("DSP_PRECISION", precision)
+        chosen.append({name: (step.kind, step.key) for name, step in every_step(open_study()).items()})
+    for one, other in ((chosen[0], chosen[1]), (chosen[0], {name: (s.kind, s.key) for name, s in plain.items()})):
+        assert {one[name][0] for name in one if one[name] != other[name]} == {"model", "losses", "record"}
+        assert one["record tfidf"] == other["record tfidf"]
+
+
+def test_no_process_computes_in_another_precision_than_its_key_says(open_study, monkeypatch, tmp_path):
+    monkeypatch.setenv("DSP_PRECISION", "fp32")
+    step = open_study().plan.vectors(None, "chemprot")
+    assert step.recipe["precision"] == "fp32"
+    monkeypatch.delenv("DSP_PRECISION")
+    with pytest.raises(UserError, match="vectors chemprot by base: DSP_PRECISION is another in this process"):
+        make_one(str(tmp_path), step)
 
 
 def test_the_length_of_dapt_changes_neither_figure_2_nor_the_pool(open_study):
