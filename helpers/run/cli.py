@@ -83,10 +83,12 @@ def run(
     preset = "demo" if preset is None else preset
     if dry_run:
         from helpers.progress import duration
+        from helpers.run.notebooks import find
         from helpers.study import Study
         from helpers.study.opening import open_config
         from helpers.study.outlook import outlook
 
+        find([*(notebooks or []), *filter(None, [start])])  # a wrong name is refused before any text is fetched
         table = outlook(Study(open_config(preset, parameters)))
         whole = table.sum()
         shown = table.round({"minutes": 0, "megabytes": 0}).astype(int).reset_index()

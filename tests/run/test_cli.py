@@ -55,6 +55,7 @@ def test_help_loads_nothing_heavy():
         (["compare", "reference", "no_such_run"], "no_such_run: there are no tables"),
         (["store", "prune", "--older-than", "0", "--kind", "../.."], "kind '../..': the store is empty"),
         (["run", "-p", "SELECTORS=vampir"], "'vampir' is none of"),
+        (["run", "1", "zz", "--dry-run"], "notebook 'zz': expected one of 01_overlap"),
         (["run", "--data-dir", "/"], "DATA_DIR='/': no tasks/ and no domains/ in it"),
         (["run", "-p", "PRESET=paper"], "parameter PRESET: the preset is chosen by --preset"),
         (["trial", "-p", "SELECTORS=vampir"], "'vampir' is none of"),
