@@ -5,7 +5,7 @@ import pandas as pd
 
 from helpers import paper
 from helpers.errors import UserError
-from helpers.figures.style import METHOD_COLOURS, colour_of, finish, new_grid, score_limits, styled
+from helpers.figures.style import METHOD_COLOURS, colour_of, finish, new_grid, score_limits, styled, where_known
 from helpers.methods import method_order, method_title
 from helpers.results.stats import mean_interval
 
@@ -55,5 +55,6 @@ def label_curve(curve: pd.DataFrame, axes=None, preset: str | None = None):
         first.set_ylabel("test F1 of the frozen read-out (%)")
     axes[columns - 1].legend(loc="upper left", bbox_to_anchor=(1.02, 1), borderaxespad=0)
     table = pd.DataFrame(drawn)
-    finish(axes[0], table, f"bars: 95% intervals over up to {int(table['n'].max())} draws of labels", preset)
+    note = f"bars: 95% intervals over up to {int(table['n'].max())} draws of labels"
+    finish(axes[0], table, where_known(table, note, of="draw"), preset)
     return axes

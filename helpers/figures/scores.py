@@ -18,6 +18,7 @@ from helpers.figures.style import (
     new_grid,
     score_limits,
     styled,
+    where_known,
 )
 from helpers.methods import CLAIMS, method_order, method_title
 from helpers.results.claims import EVERY_DOMAIN
@@ -65,13 +66,8 @@ def method_scores(table: pd.DataFrame, records: pd.DataFrame | None = None, axes
             _draw_paper(row[1], rows)
             row[1].set_title("the paper" if place == 0 else "", fontweight="normal", color="#777777")
     axes[-1, 0].set_xlabel("test F1 (%)")
-    finish(
-        axes[0, 0],
-        table,
-        "mean and 95% interval over seeds, dots: single seeds; the paper's ± sd"
-        if printed
-        else "mean and 95% interval over seeds, dots: single seeds",
-    )
+    note = where_known(table, "mean and 95% interval over seeds, dots: single seeds")
+    finish(axes[0, 0], table, f"{note}; the paper's ± sd" if printed else note)
     return axes[:, 0]
 
 
@@ -153,8 +149,9 @@ def transfer_dumbbell(table: pd.DataFrame, ax=None):
     if tasks:
         ax.legend(loc="lower left", bbox_to_anchor=(0, -0.02), ncols=2, framealpha=0.9)
         ax.set_ylim(len(tasks) + 0.1, -0.6)
-    finish(ax, table[table["method"].isin(["tapt", "transfer_tapt"])],
-           "thin lines: 95% intervals; hollow: text of another domain; right: the change")  # fmt: skip
+    both = table[table["method"].isin(["tapt", "transfer_tapt"])]
+    note = where_known(both, "thin lines: 95% intervals")
+    finish(ax, both, f"{note}; hollow: text of another domain; right: the change")
     return ax
 
 

@@ -17,6 +17,7 @@ from helpers.figures.style import (
     new_grid,
     score_limits,
     styled,
+    where_known,
 )
 from helpers.methods import method_title, selector_title, split_selection
 
@@ -70,7 +71,7 @@ def selection_curve(table: pd.DataFrame, axes=None):
         ax.set_xlabel("neighbours a task sentence (k)")
     axes[0].set_ylabel("test F1 (%)")
     axes[-1].legend(loc="upper left", bbox_to_anchor=(1.02, 1), borderaxespad=0)
-    finish(axes[0], table, "bars: 95% intervals over seeds; band: DAPT's")
+    finish(axes[0], table, where_known(table, "bars: 95% intervals over seeds; band: DAPT's"))
     return axes
 
 
@@ -208,5 +209,5 @@ def cost_scatter(table: pd.DataFrame, x: str = "seconds", task: str | None = Non
     ax.set_xlabel(f"{_COSTS[x]} (log scale)")
     ax.set_ylabel("test F1 (%)")
     ax.set_title(f"What the gain costs{_of(task)}")
-    finish(ax, rows, "lines: 95% intervals over seeds")
+    finish(ax, rows, where_known(rows, "lines: 95% intervals over seeds"))
     return ax

@@ -108,6 +108,11 @@ def finish(ax, table: pd.DataFrame, note: str = "", preset: str | None = None) -
     DRAWN_FROM[ax.figure] = table
 
 
+def where_known(table: pd.DataFrame, intervals: str, of: str = "seed") -> str:
+    """A note on the intervals that are drawn, or that there are none: each score of `table` is `of` one."""
+    return intervals if (table["n"] > 1).any() else f"one {of} each, so no intervals"
+
+
 def _in_lines(text: str, figure, letter: float) -> str:
     """`text` in as many lines as the figure's width asks for. letter: inches that one takes."""
     return textwrap.fill(text, int(figure.get_figwidth() / letter))

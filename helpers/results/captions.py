@@ -25,7 +25,7 @@ def caption(frame: pd.DataFrame) -> str:
     frame: a table of this room, or one that a figure was drawn from.
 
     >>> caption(pd.DataFrame({"task": ["a", "b"], "method": ["tapt", "dapt"], "effect": [1.0, -2.0]}))
-    'Highest: 1.0 (a, TAPT); lowest: -2.0 (b, DAPT).'
+    'Effect: highest: 1.0 (a, TAPT); lowest: -2.0 (b, DAPT).'
     """
     if not len(frame):
         return ""
@@ -34,7 +34,7 @@ def caption(frame: pd.DataFrame) -> str:
             return said
     if {"task", "method"} <= set(frame):
         value = next((name for name in _AXES if name in frame), None)
-        return _extremes(frame, value, ("task", "method")) if value else ""
+        return _extremes(frame, value, ("task", "method"), of=f"{value}: ") if value else ""
     numbers = [name for name in frame if pd.api.types.is_float_dtype(frame[name])]
     value = next((name for name in _AXES if name in numbers), numbers[-1] if numbers else None)
     labels = tuple(name for name in frame if pd.api.types.is_string_dtype(frame[name]) and frame[name].nunique() > 1)
@@ -58,24 +58,30 @@ def contrasts(claims: pd.DataFrame) -> str:
 
 
 def _overlap(table: pd.DataFrame) -> str:
-    """The domains from near to far from general text, where that is not the paper's order, and the extremes."""
+    """The domains from near to far from general text, where that is surely not the paper's order, and the extremes."""
     apart = table[(table["definition"] == table["definition"].iloc[0]) & (table["a"] != table["b"])]
-    extremes = _extremes(apart, "mean", ("a", "b"), " %")
+    extremes = _extremes(apart, "mean", ("a", "b"), " %", of="words shared by two: ")
     own, printed = shared_with_pt(table), paper_shares()
     known = sorted((name for name in own if name in printed), key=own.get, reverse=True)
     if len(known) < 2:
         return extremes
     text = "From near to far from general text: " + ", ".join(f"{name} {own[name]:.1f} %" for name in known)
     turned = [
-        f"{far} lies farther than {near}"
-        for place, near in enumerate(known) for far in known[place + 1 :] if printed[far] > printed[near]
-    ]  # fmt: skip
-    against = f"; {' and '.join(turned)}, against the paper's order." if turned else ", as in the paper."
+        (near, far) for place, near in enumerate(known) for far in known[place + 1 :] if printed[far] > printed[near]
+    ]
+    ends = {name: shared_with_pt(table, name) for name in ("low", "high") if name in table}
+    sure = [f"{far} lies farther than {near}" for near, far in turned
+            if not ends or ends["high"][far] < ends["low"][near]]  # fmt: skip
+    against = ", as in the paper."
+    if sure:
+        against = f"; {' and '.join(sure)}, against the paper's order."
+    elif turned:
+        against = ", as in the paper but for domains whose intervals overlap."
     return f"{text}{against} {extremes}"
 
 
 def _losses(table: pd.DataFrame) -> str:
-    return losses_at_home(table) or _extremes(table, "mean", ("model", "sample"), digits=2)
+    return losses_at_home(table) or _extremes(table, "mean", ("model", "sample"), digits=2, of="loss: ")
 
 
 def _fell(adapted: pd.DataFrame) -> str:
@@ -139,15 +145,23 @@ def _pairs(table: pd.DataFrame) -> str | None:
 
 
 def _spread(records: pd.DataFrame) -> str:
-    cells = records.groupby(["task", "method"], sort=False)["score"].agg(["min", "max"])
+    cells = records.groupby(["task", "method"], sort=False)["score"].agg(["min", "max", "size"])
+    cells = cells[cells["size"] > 1]
+    if not len(cells):
+        return "One seed each: nothing is known of how far seeds lie apart."
     task, method = (cells["max"] - cells["min"]).idxmax()
-    low, high = cells.loc[(task, method)]
+    low, high, _ = cells.loc[(task, method)]
     return f"Farthest apart: the seeds of {method_title(method)} on {task}, {low:.1f} to {high:.1f}."
 
 
 def _gains(points: pd.DataFrame) -> str:
     ours = points[points["whose"] == "this run"]
     return _extremes(ours, "gain", ("task",), " points", of="gain of DAPT in this run: ")
+
+
+def _found(pairs: pd.DataFrame) -> str:
+    named = pairs.assign(labels=[counted(number, "label") for number in pairs["labels"]])
+    return _extremes(named, "gain", ("task", "method", "labels"), " points", of="gain over the base: ")
 
 
 def _telling_words(words: pd.DataFrame) -> str:
@@ -210,6 +224,7 @@ RULES = (
     ({"task", "method", "mean"}, _changes),
     ({"task", "method", "seed", "score"}, _spread),
     ({"task", "gain", "whose"}, _gains),
+    ({"task", "method", "labels", "gain", "others"}, _found),
     ({"domain", "side", "word", "z"}, _telling_words),
     ({"method", "corpus", "heldout_loss"}, _curves),
     ({"epoch", "word_loss", "kl"}, _vampire),

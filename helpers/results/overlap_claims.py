@@ -69,10 +69,10 @@ def overlap_order(overlap: pd.DataFrame, alpha: float = 0.05) -> Row:
     return row
 
 
-def shared_with_pt(overlap: pd.DataFrame) -> dict[str, float]:
-    """Percent of the top words that each domain shares with PT."""
+def shared_with_pt(overlap: pd.DataFrame, column: str = "") -> dict[str, float]:
+    """Percent of the top words that each domain shares with PT, or that row's number in another column."""
     rows = _with_pt(overlap)
-    return dict(zip(rows["b"], rows["mean" if "mean" in rows else "percent"], strict=True))
+    return dict(zip(rows["b"], rows[column or ("mean" if "mean" in rows else "percent")], strict=True))
 
 
 def _with_pt(overlap: pd.DataFrame) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from helpers import files
-from helpers.methods import method_order, method_title
+from helpers.methods import METHODS, method_order, method_title, split_selection
 from helpers.paths import cache_dir
 from helpers.store import open_store
 
@@ -16,7 +16,8 @@ def adapted_models(run: Path | str) -> pd.DataFrame:
 
     Records of tasks or a base model that config.json does not name are of an earlier run in the same folder.
 
-    Returns model (as 'DAPT'), adapted_to (corpus), adaptation (its number), folder (an ordinary Hugging Face model).
+    Returns model (as 'DAPT'), adapted_to (corpus), adaptation (its number), folder (an ordinary Hugging Face model);
+    those that were made to compare with, as shuffled DAPT, come last.
     """
     store, rows, settings = open_store(lambda line: None), {}, _settings(Path(run))
     for path in sorted(Path(run).glob("records/*/*/seed-*.json")):
@@ -26,13 +27,21 @@ def adapted_models(run: Path | str) -> pd.DataFrame:
                 continue
             made = record["adaptation"] or {}
             key, method, corpus, number = (made[name] for name in ("checkpoint_key", "method", "corpus", "seed"))
+            place = _control(method), method_order(method), corpus, number
         except (OSError, ValueError, KeyError, TypeError):  # of the unadapted base, or damaged: the report says so
             continue
         folder = store.folder("model", key)
         if (folder / "config.json").is_file():
-            rows[method_order(method), corpus, number] = method_title(method), corpus, number, folder
+            rows[place] = method_title(method), corpus, number, folder
     columns = ["model", "adapted_to", "adaptation", "folder"]
     return pd.DataFrame([rows[order] for order in sorted(rows)], columns=columns)
+
+
+def _control(method: str) -> bool:
+    """Whether an adaptation is there to compare others with: on no text of the task or its domain, or a random one."""
+    if picked := split_selection(method):
+        return picked[0] == "random"
+    return {"domain", "task", "unlabeled"}.isdisjoint(METHODS[method].texts)
 
 
 def _settings(run: Path) -> dict:

@@ -13,3 +13,11 @@ def test_the_papers_narrow_panel_has_two_ticks_that_do_not_touch(scores, base, d
     assert [label.get_text() for label in panel.get_xticklabels()] == ticks
     first, second = (label.get_window_extent() for label in panel.get_xticklabels())
     assert first.x1 + 5 < second.x0
+
+
+@pytest.mark.parametrize("seeds, foot", [(1, "one seed each, so no intervals"), (3, "95% interval over seeds")])
+def test_no_interval_is_named_where_each_score_is_of_one_seed(scores, texts, seeds, foot):
+    cells = [dict(task="ag", domain="news", method=method, mean=60.0, n=seeds) for method in ("tapt", "transfer_tapt")]
+    table = scores(*cells)
+    assert foot in " ".join(texts(figures.method_scores(table)[0])).replace("\n", " ")
+    assert ("no intervals" in " ".join(texts(figures.transfer_dumbbell(table)))) == (seeds == 1)

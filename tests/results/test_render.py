@@ -79,5 +79,5 @@ def test_a_shown_table_keeps_an_index_that_names_its_rows():
 def test_a_sentence_under_a_table_is_computed_and_escaped():
     table = pd.DataFrame({"task": ["<b>t</b>"], "method": ["tapt"], "effect": [1.0]})
     page = show(table, told=table).to_html()
-    assert "Highest: 1.0 (&lt;b&gt;t&lt;/b&gt;, TAPT)" in page and "<b>t" not in page
+    assert "Effect: highest: 1.0 (&lt;b&gt;t&lt;/b&gt;, TAPT)" in page and "<b>t" not in page
     assert "<caption" not in show(table).to_html()

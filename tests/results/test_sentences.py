@@ -37,11 +37,11 @@ def test_the_summary_opens_with_what_to_do():
     ("frame", "said"),
     [
         ({"a": ["x", "x"], "b": ["x", "y"], "definition": ["d", "d"], "mean": [100.0, 41.25]},
-         "Highest: 41.2 % (x, y); lowest: 41.2 % (x, y)."),
+         "Words shared by two: highest: 41.2 % (x, y); lowest: 41.2 % (x, y)."),
         ({"model": ["base", "base"], "sample": ["cs", "news"], "mean": [3.0, 2.125]},
-         "Highest: 3.00 (base, cs); lowest: 2.12 (base, news)."),
+         "Loss: highest: 3.00 (base, cs); lowest: 2.12 (base, news)."),
         ({"task": ["t", "u"], "method": ["tapt", "50nn"], "effect": [1.0, -2.0]},
-         "Highest: 1.0 (t, TAPT); lowest: -2.0 (u, 50nn)."),
+         "Effect: highest: 1.0 (t, TAPT); lowest: -2.0 (u, 50nn)."),
         ({"word": ["p", "q"], "weight": [0.5, 1234.0]}, "Weight: highest: 1,234.00 (q); lowest: 0.50 (p)."),
         ({"task": ["t", "t", "t"], "method": ["base", "tfidf", "dapt"], "mean": [50.0, 90.0, 49.5]},
          "Mean change of F1 from the base over 1 task: DAPT -0.5."),
@@ -67,6 +67,11 @@ def test_the_order_of_the_domains_is_set_beside_the_papers():
         "against the paper's order."
     )
     assert "biomed 42.0 %, cs 41.4 %, as in the paper." in caption(overlap(cs=41.4, biomed=42.0))
+    table = overlap(biomed=41.0, cs=41.4, news=57.8)
+    table["low"], table["high"] = table["mean"] - 0.6, table["mean"] + 0.6  # biomed and cs overlap
+    assert "biomed 41.0 %, as in the paper but for domains whose intervals overlap." in caption(table)
+    table["low"], table["high"] = table["mean"] - 0.1, table["mean"] + 0.1
+    assert "biomed lies farther than cs, against the paper's order." in caption(table)
     assert "From near" not in caption(overlap(law=41.4, sea=42.0))  # the paper has none of these
 
 
@@ -160,6 +165,12 @@ def test_what_figures_were_drawn_from_is_told_in_words():
     seeds = pd.DataFrame({"task": "t", "method": ["base", "base", "tapt", "tapt"], "seed": [0, 1, 0, 1],
                           "score": [50.0, 51.0, 40.0, 60.0]})  # fmt: skip
     assert caption(seeds) == "Farthest apart: the seeds of TAPT on t, 40.0 to 60.0."
+    assert caption(seeds[2:3]) == "One seed each: nothing is known of how far seeds lie apart."
+    gains = pd.DataFrame({"task": ["bbc", "ag"], "method": ["dapt", "tapt"], "labels": [100, 32], "gain": [-1.0, 12.6],
+                          "others": [0.5, 99.0]})  # fmt: skip
+    assert caption(gains) == (
+        "Gain over the base: highest: 12.6 points (ag, TAPT, 32 labels); lowest: -1.0 points (bbc, DAPT, 100 labels)."
+    )
 
 
 def test_what_fell_nowhere_fell_most_nowhere():
