@@ -62,9 +62,7 @@ class Config(BaseModel):
     dapt_batch: int = Field(2048, ge=1, le=MOST, description="sequences an update of DAPT")
     dapt_learning_rate: float = Field(5e-4, gt=0, le=1, description="peak learning rate of DAPT")
     tapt_epochs: int = Field(100, ge=1, le=MOST, description="most passes over the task's text in TAPT")
-    tapt_tokens: int = Field(
-        0, ge=0, le=10**15, description="tokens of each TAPT at most, one pass at least; 0: DAPT's"
-    )
+    tapt_tokens: int = Field(0, ge=0, le=10**15, description="tokens of each TAPT, about, in whole passes; 0: DAPT's")
     tapt_batch: int = Field(0, ge=0, le=MOST, description="sequences an update of TAPT; 0: the paper's 256 or 2048")
     tapt_learning_rate: float = Field(0.0, ge=0, le=1, description="peak learning rate of TAPT; 0: the paper's")
     labels: int = Field(0, ge=0, le=MOST, description="labelled rows to fine-tune on, another draw each seed; 0: all")

@@ -97,6 +97,10 @@ class Cells:
         corpus = self.cells[task, method]["adaptation_corpus"].iloc[0]
         return corpus if isinstance(corpus, str) else task
 
+    def tokens(self, task: str, method: str) -> float:
+        """How many tokens the method's adaptations to this task read, on average; nan where no record says."""
+        return float(pd.to_numeric(self.cells[task, method]["adaptation_tokens"]).mean())
+
     def excluded(self, task: str) -> str:
         """Why Transfer-TAPT of this task says nothing about the claim, '' if its partner is of the same domain."""
         partners = self.cells[task, "transfer_tapt"]["adaptation_corpus"].dropna().unique()
@@ -210,6 +214,9 @@ class TextLosses:
     def corpus(self, task: str, method: str) -> str:
         return self.corpora[task, method]
 
+    def tokens(self, task: str, method: str) -> float:
+        return np.nan
+
     def excluded(self, task: str) -> str:
         return _other_domain(task, self.corpus(task, "transfer_tapt"), self.domains)
 
@@ -248,6 +255,9 @@ class Printed:
         one, two = (sd**2 / self.seeds for sd in spreads)
         degrees = (one + two) ** 2 / (one**2 + two**2) * (self.seeds - 1)  # Welch
         return t_comparison(effect, float(np.sqrt(one + two)), degrees, self.seeds)
+
+    def tokens(self, task: str, method: str) -> float:
+        return np.nan
 
     def excluded(self, task: str) -> str:
         return ""  # the paper's partners are of the same domain (Table 6)

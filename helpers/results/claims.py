@@ -25,6 +25,9 @@ _SCOPES = {"all": 0, "domain": 1, "task": 2}
 # A task on which even an effect of so many points would have been missed tells nothing of a claim: it stays in every
 # table and is left out of the mean over all tasks, whatever was found on it.
 NOISY = 10.0
+# Their two sides differ in the text alone: each reads about TAPT_TOKENS, in whole passes. Beyond 20 % it is told.
+_OF_ONE_BUDGET = ("transfer_hurts", "neighbours_beat_random", "more_neighbours_help")
+_ALIKE = 1.2
 
 
 def claims(
@@ -144,7 +147,8 @@ def _rows(claim: Claim, cells, printed: Printed | None) -> list[Row]:
             task=name if scope == "task" else "", domain=cells.domains[name] if scope == "task" else name,
             paper_effect=theirs(tasks),
             control_effect=_control(claim, cells, tasks), excluded=excluded.get(name, ""),
-            note=cells.mishaps(tasks, methods) + (_left_out(noisy) if scope == "all" else ""),
+            note=cells.mishaps(tasks, methods) + _budgets(claim, cells, {task: pairs[task] for task in tasks})
+            + (_left_out(noisy) if scope == "all" else ""),
         ))  # fmt: skip
     if not kept:
         why = "No task's partner is a task of its own domain. " + " ".join(excluded.values())
@@ -178,6 +182,18 @@ def _left_out(noisy: Sequence[str]) -> str:
     if not noisy:
         return ""
     return f" Too noisy to tell anything, and not in the mean: {', '.join(noisy)}."
+
+
+def _budgets(claim: Claim, cells, pairs: Mapping[str, list]) -> str:
+    """' Tokens read differ: ag tapt 1,500,000, transfer_tapt 1,100,000.' where two sides are not alike, or ''."""
+    if claim.name not in _OF_ONE_BUDGET:
+        return ""
+    unlike = []
+    for task, pair in ((task, pair) for task, each in pairs.items() for pair in each):
+        read = {method: cells.tokens(task, method) for method in pair}
+        if max(read.values()) > _ALIKE * min(read.values()):
+            unlike.append(f"{task} " + ", ".join(f"{method} {tokens:,.0f}" for method, tokens in read.items()))
+    return f" Tokens read differ: {'; '.join(unlike)}." if unlike else ""
 
 
 def _pairs(claim: Claim, cells) -> dict[str, list[tuple[str, str]]]:

@@ -133,7 +133,8 @@ def model(
 ) -> None:  # fmt: skip
     """Adaptation: masked-LM training of the parent (or the base) on texts; the folder becomes an ordinary checkpoint.
 
-    documents: as many of the domain or task; 0 all. most_tokens: TAPT makes fewer passes where it would read more.
+    documents: as many of the domain or task; 0 all. most_tokens: TAPT makes fewer passes where it would read more, by
+    an estimate; see `tapt_recipe_within`.
     processes: under torchrun where there are several. As the device and the threads, they say where the same updates
     of the same sequences are computed: no part of the key, so that a cluster finds what a laptop made, but of the
     summary, since they change how sums are rounded and dropout is drawn.
@@ -158,9 +159,10 @@ def model(
 
 
 def tapt_recipe_within(given: dict, texts: list[str], model: str, most_tokens: int):
-    """The paper's TAPT recipe for that many texts with what is `given` (0: the paper's), in at most that many tokens.
+    """The paper's TAPT recipe for that many texts with what is `given` (0: the paper's), in about that many tokens.
 
-    The tokens of a pass are estimated from the words, at the tokens a word that the first 500 texts have. Returns a
+    The tokens of a pass are estimated from the words, at the tokens a word that the first 500 texts have: a task's own,
+    where selected text comes after them. Where that has more a word, more are read; the summary counts them. Returns a
     helpers.pretrain.Recipe of at least one pass. Paper: section 4.1, Table 13; the bound is this study's.
     """
     from transformers import AutoTokenizer

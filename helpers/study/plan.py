@@ -229,7 +229,7 @@ class Plan:
         self, task: str, parent: Step | None = None, split: str = "train", selected: Step | None = None, seed: int = 0,
         size: tuple[int, int, int] | None = None,
     ) -> Step:  # fmt: skip
-        """TAPT on the task's text, joined with what was selected, in TAPT_TOKENS or DAPT's at most. Paper: section 4.1.
+        """TAPT on the task's text, joined with what was selected, in about TAPT_TOKENS or DAPT's. Paper: section 4.1.
 
         size: texts, passes and sequences an update of a trial; None: as configured, all texts.
         """
@@ -243,7 +243,7 @@ class Plan:
             name = f"{selected.settings['selector']}-{selected.settings['k']}-TAPT"
         return self._adapted(
             name, recipe, self.task_text(task, split), parent or self.head, selected, seed,
-            about=f"at most {passes:,} passes and {most:,} tokens", most_tokens=most,
+            about=f"at most {passes:,} passes and about {most:,} tokens", most_tokens=most,
             **({"documents": documents} if documents else {}),
         )  # fmt: skip
 

@@ -243,6 +243,26 @@ def test_selection_claims_compare_equal_and_extreme_sizes(study):
     assert more["comparison"] == "vampire_500_tapt - vampire_50_tapt" and more["paper_effect"] == pytest.approx(0.0)
 
 
+def test_two_sides_that_did_not_read_alike_say_what_they_read(record, tmp_path):
+    """Of one budget by intent; told beyond 20 %, on the tasks where it is so, and of no other claim."""
+    read = {"base": 0, "tapt": 1_000_000, "transfer_tapt": 1_200_000, "vampire_2_tapt": 1_400_000,
+            "vampire_8_tapt": 1_750_000, "random_2_tapt": 1_100_000}  # fmt: skip
+    partners = {"chemprot": "rct", "citation_intent": "sciie"}
+    for task, method in ((task, method) for task in partners for method in read):
+        tokens = read[method] if task == "chemprot" else 1_000_000
+        adapted = {"corpus": partners[task], "tokens": tokens} if method != "base" else None
+        for seed in range(3):
+            write_record(tmp_path / "records", record(task, method, seed, 0.6, adaptation=adapted))
+    table = claims(load_records(tmp_path / "records"))
+    table["said"] = table["why"].str.extract(r"(Tokens read differ: .*?\.)", expand=False)
+    told = table.dropna(subset="said")
+    assert set(told["scope"] + told["task"] + told["domain"]) == {"all", "domainbiomed", "taskchemprotbiomed"}
+    assert told.groupby("claim")["said"].unique().map(list).to_dict() == {
+        "neighbours_beat_random": ["Tokens read differ: chemprot vampire_2_tapt 1,400,000, random_2_tapt 1,100,000."],
+        "more_neighbours_help": ["Tokens read differ: chemprot vampire_8_tapt 1,750,000, vampire_2_tapt 1,400,000."],
+    }
+
+
 @pytest.mark.parametrize(("far", "near", "verdict"), [(0.85, 0.55, "reproduced"), (0.55, 0.85, "reversed")])
 def test_distance_is_judged_by_the_slope_over_domains(study, far, near, verdict):
     gains = {"citation_intent": far, "chemprot": (far * 2 + near) / 3, "imdb": (far + near * 2) / 3, "ag": near}
