@@ -74,7 +74,7 @@ class Page(HTMLParser):
             self.images.append(attributes)
         if tag == "h2":
             self.headings.append("")
-        if tag not in ("meta", "img", "link", "br"):
+        if tag not in ("meta", "img", "link", "br", "wbr"):
             self.open.append(tag)
 
     def handle_endtag(self, tag):
