@@ -96,23 +96,10 @@ def adaptation_spread(runs: Runs) -> pd.DataFrame:
     that serves several tasks counts once. Methods with fewer than two draws in a run are left out.
     """
     found: dict[tuple, list[tuple[Comparison, tuple]]] = {}
-    gains = [_gains(side) for side in runs.records]
-    corpora = _corpora(runs.records[0])
-    for recipe, method, task in gains[0]:
-        each = [one.get((recipe, method, task), ()) for one in gains]
-        if min(map(len, each)) > 1:
-            means, errors = zip(*((one.mean(), one.var(ddof=1) / len(one)) for one in each), strict=True)
-            apart = [
-                t_comparison(weights @ means, float(np.sqrt(weights**2 @ errors)), sum(map(len, each)) - len(each), 0)
-                for weights in _contrasts(len(each))
-            ]
-            adapted = [(method, corpora[task, method], number) for number in range(len(apart))]
-            for name in (method, "all"):
-                found.setdefault(("f1", recipe, name, "points"), []).extend(zip(apart, adapted, strict=True))
-    for method, corpus, apart in _apart_by_loss(runs.losses):
-        adapted = [(method, corpus, number) for number in range(len(apart))]
+    for (measure, recipe, unit), method, corpus, apart in (*_apart_by_f1(runs.records), *_apart_by_loss(runs.losses)):
+        adapted = [(one, (method, corpus, number)) for number, one in enumerate(apart)]
         for name in (method, "all"):
-            found.setdefault(("text_loss", "", name, "nats"), []).extend(zip(apart, adapted, strict=True))
+            found.setdefault((measure, recipe, name, unit), []).extend(adapted)
     order = sorted(found, key=lambda key: (*key[:2], key[2] == "all"))
     rows = [(*key[:3], len(found[key]), *spread_of(*zip(*found[key], strict=True)), key[3]) for key in order]
     return pd.DataFrame(rows, columns=list(SPREAD_COLUMNS))
@@ -124,6 +111,20 @@ def _contrasts(runs: int) -> Iterable[np.ndarray]:
         weights = np.zeros(runs)
         weights[:number], weights[number] = 1 / number, -1
         yield weights * np.sqrt(2 / (1 + 1 / number))
+
+
+def _apart_by_f1(records: Sequence[pd.DataFrame]) -> Iterable[tuple[tuple[str, str, str], str, str, list[Comparison]]]:
+    """((measure, recipe, unit), method, text read, how far the runs lie apart), of every adapted method and task."""
+    gains, corpora = [_gains(side) for side in records], _corpora(records[0])
+    for recipe, method, task in gains[0]:
+        each = [one.get((recipe, method, task), ()) for one in gains]
+        if min(map(len, each)) > 1:
+            means, errors = zip(*((one.mean(), one.var(ddof=1) / len(one)) for one in each), strict=True)
+            apart = [
+                t_comparison(weights @ means, float(np.sqrt(weights**2 @ errors)), sum(map(len, each)) - len(each), 0)
+                for weights in _contrasts(len(each))
+            ]
+            yield ("f1", recipe, "points"), method, corpora[task, method], apart
 
 
 def _gains(records: pd.DataFrame) -> dict[tuple[str, str, str], pd.Series]:
@@ -143,8 +144,8 @@ def _corpora(records: pd.DataFrame) -> dict[tuple[str, str], str]:
     return dict(zip(zip(records["task"], records["method"], strict=True), read, strict=True))
 
 
-def _apart_by_loss(losses: Sequence[pd.DataFrame]) -> Iterable[tuple[str, str, list[Comparison]]]:
-    """(method, text read, how far the runs lie apart on a task's documents), of every adapted method and task."""
+def _apart_by_loss(losses: Sequence[pd.DataFrame]) -> Iterable[tuple[tuple[str, str, str], str, str, list[Comparison]]]:
+    """The same by the loss of the task's documents."""
     if not losses:
         return
     sides = [one[one["adaptation"] == 0].groupby(["task", "method"], sort=False) for one in losses]
@@ -152,11 +153,8 @@ def _apart_by_loss(losses: Sequence[pd.DataFrame]) -> Iterable[tuple[str, str, l
         if method != "base":
             each = [side.get_group((task, method)).set_index("document")["loss"] for side in sides]
             whole = pd.concat(each, axis=1).dropna()
-            yield (
-                method,
-                rows["corpus"].iloc[0],
-                [paired(whole @ weights, groups_of(rows)) for weights in _contrasts(len(each))],
-            )
+            apart = [paired(whole @ weights, groups_of(rows)) for weights in _contrasts(len(each))]
+            yield ("text_loss", "", "nats"), method, rows["corpus"].iloc[0], apart
 
 
 def _losses(folders: Sequence[Path | str]) -> list[pd.DataFrame]:

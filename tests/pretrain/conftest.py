@@ -6,6 +6,16 @@ import pytest
 WORDS = "the a of house street people saw small green table paper river morning walked slowly they gene cell".split()
 
 
+@pytest.fixture
+def plain_cpu(monkeypatch):
+    """fp32 on one thread of the CPU, so that equality means the computation and not the rounding."""
+    import torch
+
+    monkeypatch.setenv("DSP_PRECISION", "fp32")
+    monkeypatch.setenv("DSP_DEVICE", "cpu")
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def texts() -> list[str]:
     """200 documents of 3 to 60 words; some are longer than one window of 32 tokens."""

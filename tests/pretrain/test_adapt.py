@@ -22,12 +22,7 @@ from helpers.progress import listening
 RECIPE = Recipe("test", learning_rate=1e-3, batch_size=16, steps=12, max_length=32)
 
 
-@pytest.fixture(autouse=True)
-def plain_cpu(monkeypatch):
-    """fp32 on the CPU, so that equality means the computation and not the rounding."""
-    monkeypatch.setenv("DSP_PRECISION", "fp32")
-    monkeypatch.setenv("DSP_DEVICE", "cpu")
-    torch.set_num_threads(1)
+pytestmark = pytest.mark.usefixtures("plain_cpu")
 
 
 @pytest.fixture

@@ -19,11 +19,7 @@ class Killed(Exception):
     pass
 
 
-@pytest.fixture(autouse=True)
-def plain_cpu(monkeypatch):
-    monkeypatch.setenv("DSP_PRECISION", "fp32")
-    monkeypatch.setenv("DSP_DEVICE", "cpu")
-    torch.set_num_threads(1)
+pytestmark = pytest.mark.usefixtures("plain_cpu")
 
 
 @pytest.fixture(scope="module")

@@ -20,11 +20,7 @@ from helpers.pretrain.__main__ import read_recipe
 RECIPE = replace(DAPT, steps=4, batch_size=24, max_length=32, dropout=0.0)
 
 
-@pytest.fixture(autouse=True)
-def plain_cpu(monkeypatch):
-    monkeypatch.setenv("DSP_PRECISION", "fp32")
-    monkeypatch.setenv("DSP_DEVICE", "cpu")
-    torch.set_num_threads(1)
+pytestmark = pytest.mark.usefixtures("plain_cpu")
 
 
 def test_two_processes_end_with_the_weights_of_one_and_say_that_they_were_two(tiny, texts, tmp_path):

@@ -8,11 +8,7 @@ from helpers.pretrain import Recipe, adapt
 RECIPE = Recipe("test", learning_rate=1e-3, batch_size=1, steps=12, max_length=32, mask_probability=0.5)
 
 
-@pytest.fixture(autouse=True)
-def plain_cpu(monkeypatch):
-    monkeypatch.setenv("DSP_PRECISION", "fp32")
-    monkeypatch.setenv("DSP_DEVICE", "cpu")
-    torch.set_num_threads(1)
+pytestmark = pytest.mark.usefixtures("plain_cpu")
 
 
 def test_a_compiled_step_meets_rows_of_many_lengths_with_one_source_of_dropout(tiny, tmp_path, monkeypatch):
