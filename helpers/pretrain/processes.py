@@ -20,14 +20,17 @@ class Group:
     size: int
 
     def add_gradients(self, parameters) -> None:
-        """Sum gradients over the processes, in one message an update."""
+        """Sum gradients over the processes, in one message an update. A parameter that has one in no process keeps
+        none, as when one process trains alone: the optimiser then leaves it as it is, its decay too."""
         if self.size == 1:
             return
         parameters = list(parameters)
-        flat = torch.cat([(p.grad if p.grad is not None else torch.zeros_like(p)).reshape(-1) for p in parameters])
-        dist.all_reduce(flat)
-        for parameter, piece in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
-            parameter.grad = piece.view_as(parameter).clone()
+        asked = torch.tensor([float(p.grad is not None) for p in parameters], device=parameters[0].device)
+        flat = [(p.grad if p.grad is not None else torch.zeros_like(p)).reshape(-1) for p in parameters]
+        dist.all_reduce(flat := torch.cat([*flat, asked]))
+        *pieces, asked = flat.split([*(p.numel() for p in parameters), len(parameters)])
+        for parameter, piece, anywhere in zip(parameters, pieces, asked.tolist(), strict=True):
+            parameter.grad = piece.view_as(parameter).clone() if anywhere else None
 
     def add(self, value: torch.Tensor) -> torch.Tensor:
         """Sum a number over the processes."""

@@ -84,16 +84,17 @@ def calibration(records: pd.DataFrame, task_losses: pd.DataFrame | None = None) 
 def hit_rates(calibration: pd.DataFrame) -> pd.DataFrame:
     """How often each predictor was right, over the pairs for which it foretold anything.
 
-    Returns recipe (of what was found), predictor, pairs, called (those where its interval leaves zero out), right
-    (share of the called whose sign was that found, 0 to 1), error (mean absolute, points), error_of_zero (that of
-    foretelling no gain at all, for the same pairs), held (share of its intervals that hold the gain found), and wrong
-    (the called whose sign was not that found).
+    Returns recipe (of what was found), predictor, pairs, called (those where its interval leaves zero out), decided
+    (the called where that of the gain found does too; where it does not, the sign found is chance), right (share of
+    the decided whose sign was that found, 0 to 1), error (mean absolute, points), error_of_zero (that of foretelling
+    no gain at all, for the same pairs), held (share of its intervals that hold the gain found), and wrong (the
+    decided whose sign was not that found).
 
     >>> pairs = pd.DataFrame({"task": ["a", "b"], "method": "dapt", "recipe": "paper", "labels": 100,
-    ...                       "gain": [2.0, -1.0], "frozen": [1.0, 1.5], "frozen_low": [0.5, 0.5],
-    ...                       "frozen_high": [1.5, 2.5], "others": [-1.0, 2.0], "others_low": -4.0, "others_high": 5.0})
+    ...                       "gain": [2.0, -1.0], "low": [1.0, -1.5], "high": [3.0, -0.5], "frozen": [1.0, 1.5],
+    ...                       "frozen_low": [0.5, 0.5], "frozen_high": [1.5, 2.5]})
     >>> hit_rates(pairs).drop(columns=["recipe", "error_of_zero"]).values.tolist()
-    [['frozen', 2, 2, 0.5, 1.75, 0.0, 'b dapt 100'], ['others', 2, 0, nan, 3.0, 1.0, '']]
+    [['frozen', 2, 2, 2, 0.5, 1.75, 0.0, 'b dapt 100']]
     """
     rows = []
     for recipe in ("paper", "frozen"):
@@ -105,16 +106,18 @@ def hit_rates(calibration: pd.DataFrame) -> pd.DataFrame:
                 continue
             low, high = known[f"{name}_low"], known[f"{name}_high"]
             bounded, called = low.notna() & high.notna(), (low > 0) | (high < 0)
+            decided = called & ((known["low"] > 0) | (known["high"] < 0))
             hit = np.sign(known[name]) == np.sign(known["gain"])
             held = ((low <= known["gain"]) & (known["gain"] <= high))[bounded]
             rows.append({
                 "recipe": recipe, "predictor": name, "pairs": len(known), "called": int(called.sum()),
-                "right": hit[called].mean(), "error": (known[name] - known["gain"]).abs().mean(),
+                "decided": int(decided.sum()), "right": hit[decided].mean(),
+                "error": (known[name] - known["gain"]).abs().mean(),
                 "error_of_zero": known["gain"].abs().mean(), "held": held.mean(),
                 "wrong": "; ".join(f"{row.task} {row.method} {row.labels}"
-                                   for row in known[called & ~hit].itertuples()),
+                                   for row in known[decided & ~hit].itertuples()),
             })  # fmt: skip
-    columns = ["recipe", "predictor", "pairs", "called", "right", "error", "error_of_zero", "held", "wrong"]
+    columns = ["recipe", "predictor", "pairs", "called", "decided", "right", "error", "error_of_zero", "held", "wrong"]
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -55,14 +55,23 @@ def foretold(hit_rates: pd.DataFrame) -> str:
     said = []
     for recipe, rates in hit_rates.groupby("recipe", sort=False):
         parts = [
-            f"the {PREDICTORS[row.predictor]}: "
-            + (f"sign right in {row.right:.0%} of the {row.called} it called, " if row.called else "no sign called, ")
-            + f"off by {row.error:.1f} points over {row.pairs} pairs where foretelling nothing is off by "
-            f"{row.error_of_zero:.1f}"
+            f"the {PREDICTORS[row.predictor]}: {_called(row)}off by {row.error:.1f} points over {row.pairs} pairs "
+            f"where foretelling nothing is off by {row.error_of_zero:.1f}"
             for row in rates.itertuples()
         ]
         said.append(f"How far a cheaper look foretold the gain, {RECIPES[recipe]}: {'; '.join(parts)}.")
     return " ".join(said)
+
+
+def _called(rates) -> str:
+    """How often a look that called a sign was right, of the signs that the run itself is sure of."""
+    if not rates.called:
+        return "no sign called, "
+    called = f"{counted(rates.called, 'sign')} called"
+    if not rates.decided:
+        return f"{called}, which this run is not sure of, "
+    surely = "" if rates.decided == rates.called else f"; of the {rates.decided} that this run is sure of"
+    return f"{called}{surely} {rates.right:.0%} right, "
 
 
 def leaks(audit: pd.DataFrame) -> str:

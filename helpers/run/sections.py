@@ -118,9 +118,10 @@ SECTIONS = (
 TABLES = {
     "hit_rates": (
         "How often a cheaper look was right",
-        "Pairs: gains that were foretold and found. Called: foretold surely above or below zero; right: the share of "
-        "these whose sign was found. Error: mean distance in points, beside that of foretelling no gain at all. Held: "
-        "the share of the foretold 95 % intervals that hold the gain found.",
+        "Pairs: gains that were foretold and found. Called: foretold surely above or below zero; decided: the called "
+        "where what was found is sure too; right: the share of these whose sign was found. Error: mean distance in "
+        "points, beside that of foretelling no gain at all. Held: the share of the foretold 95 % intervals that hold "
+        "the gain found.",
     ),
     "calibration": (
         "Each gain beside what was foretold of it",

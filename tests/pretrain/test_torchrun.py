@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from helpers.errors import UserError
 from helpers.pretrain import DAPT, adapt, adapt_under_torchrun
 from helpers.pretrain.__main__ import read_recipe
+from helpers.pretrain.processes import Group
 
 RECIPE = replace(DAPT, steps=4, batch_size=24, max_length=32, dropout=0.0)
 
@@ -49,6 +50,16 @@ def test_updates_without_a_masked_token_move_no_weight_in_two_processes_either(t
         assert torch.allclose(value, second[name], rtol=0, atol=1e-5)
 
 
+def test_a_parameter_that_no_process_asks_stays_without_a_gradient(monkeypatch):
+    """With one of zero it would decay, as it does not in one process. The other process here has the second alone."""
+    both, other, none = (torch.nn.Parameter(torch.ones(2)) for _ in range(3))
+    both.grad = torch.tensor([1.0, 2.0])
+    theirs = torch.tensor([0, 0, 3, 4, 0, 0, 0, 1, 0.0])  # the gradients, then who has one
+    monkeypatch.setattr("torch.distributed.all_reduce", lambda flat: flat.add_(theirs))
+    Group(0, 2).add_gradients([both, other, none])
+    assert both.grad.tolist() == [1, 2] and other.grad.tolist() == [3, 4] and none.grad is None
+
+
 def test_a_failure_is_the_childs_own_line(tiny, tmp_path):
     with pytest.raises(UserError, match=r"^torchrun with 2 processes: .*texts.jsonl: no texts; expected") as caught:
         adapt_under_torchrun(tiny, [""], RECIPE, tmp_path, processes=2, log=lambda line: None)
@@ -68,6 +79,7 @@ import json, sys
 from helpers.errors import UserError
 from helpers.pretrain import adapt_under_torchrun
 from helpers.pretrain.__main__ import read_recipe
+from helpers.pretrain.processes import Group
 
 model, texts, recipe, output = sys.argv[1:]
 try:

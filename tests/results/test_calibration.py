@@ -126,9 +126,9 @@ def test_several_runs_stand_together(invented):
     assert len(calibration(pd.concat([one.assign(run="a"), again.assign(run="b")]))) == 2 * len(alone)
 
 
-def pair(task, gain, told, low, high, recipe="paper"):
-    return {"task": task, "method": "dapt", "recipe": recipe, "labels": 100, "gain": gain, "others": told,
-            "others_low": low, "others_high": high}  # fmt: skip
+def pair(task, gain, told, low, high, recipe="paper", reach=0.4):
+    return {"task": task, "method": "dapt", "recipe": recipe, "labels": 100, "gain": gain, "low": gain - reach,
+            "high": gain + reach, "others": told, "others_low": low, "others_high": high}  # fmt: skip
 
 
 def test_a_hit_is_a_sign_called_and_found():
@@ -141,12 +141,27 @@ def test_a_hit_is_a_sign_called_and_found():
         pair("f", 1.0, np.nan, np.nan, np.nan),
     ])  # fmt: skip
     (row,) = hit_rates(table).to_dict("records")
-    assert (row["pairs"], row["called"], row["wrong"]) == (5, 3, "b dapt 100")
+    assert (row["pairs"], row["called"], row["decided"], row["wrong"]) == (5, 3, 3, "b dapt 100")
     assert row["right"] == pytest.approx(2 / 3) and row["held"] == pytest.approx(2 / 4)
     assert row["error"] == pytest.approx((1 + 2 + 1.5 + 0 + 3) / 5) and row["error_of_zero"] == pytest.approx(6.5 / 5)
     said = caption(hit_rates(table))
-    assert "sign right in 67% of the 3 it called, off by 1.5 points over 5 pairs" in said
+    assert "3 signs called 67% right, off by 1.5 points over 5 pairs" in said
     assert PREDICTORS["others"] in said and "where foretelling nothing is off by 1.3" in said
+
+
+def test_a_gain_that_may_be_of_either_sign_makes_no_call_right_or_wrong():
+    """The sign found of a true effect of zero is a coin's: called by it, half of good looks would be wrong."""
+    table = pd.DataFrame([
+        pair("a", 2.0, 1.0, 0.5, 1.5),  # sure, right
+        pair("b", -0.1, 1.0, 0.2, 1.8),  # found to be about zero
+        pair("c", 0.1, 1.0, 0.2, 1.8),
+    ])  # fmt: skip
+    (row,) = hit_rates(table).to_dict("records")
+    assert (row["called"], row["decided"], row["right"], row["wrong"]) == (3, 1, 1.0, "")
+    assert "3 signs called; of the 1 that this run is sure of 100% right" in caption(hit_rates(table))
+    (row,) = hit_rates(table[1:]).to_dict("records")
+    assert (row["called"], row["decided"], row["wrong"]) == (2, 0, "") and np.isnan(row["right"])
+    assert "2 signs called, which this run is not sure of, off by 1.0" in caption(hit_rates(table[1:]))
 
 
 def test_the_interval_for_one_more_holds_it_as_often_as_it_says():
