@@ -12,6 +12,7 @@ import typer
 
 from helpers import files
 from helpers.compute import keep_memory
+from helpers.errors import UserError
 
 REPEATS = 3  # of what is timed, at full size
 
@@ -84,4 +85,7 @@ def main(
 
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command(help=description)(command)
-    app()
+    try:
+        app()
+    except UserError as error:
+        sys.exit(f"error: {error}")

@@ -24,9 +24,14 @@ def project_root() -> Path:
     return parent if (parent / "pyproject.toml").exists() else Path.cwd()
 
 
+def outputs_root() -> Path:
+    """Where runs that name no folder put theirs."""
+    return project_root() / "outputs"
+
+
 def outputs_dir(run: str, override: str = "") -> Path:
     """Folder of one run's results: `override` when given, else outputs/<run> in the checkout."""
-    return expanded(override) if override else project_root() / "outputs" / run
+    return expanded(override) if override else outputs_root() / run
 
 
 def cache_dir() -> Path:

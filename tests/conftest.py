@@ -1,4 +1,4 @@
-"""Shared by all tests: nobody's cache, data root or network is touched."""
+"""Shared by all tests: nobody's cache, outputs, data root or network is touched."""
 
 import os
 
@@ -8,6 +8,9 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # Tests that need an address start a server on this machine.
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Processes of make test share the cores: threads of each for all of them wait for one another, twice as long.
+if (workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))) > 1:
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 
@@ -30,6 +33,14 @@ def pytest_unconfigure(config):
     for name, (good, tried) in config.stash.get(COUNTS, {}).items():
         if tried and not hasattr(config, "workerinput"):  # a process of make test has no terminal
             print(f"{good} of {tried} {name}")
+
+
+@pytest.fixture(autouse=True)
+def own_outputs(tmp_path_factory, monkeypatch):
+    """Where this test's runs go that name no folder: not among those of whoever runs the tests."""
+    folder = tmp_path_factory.mktemp("outputs")
+    monkeypatch.setattr("helpers.paths.outputs_root", lambda: folder)
+    return folder
 
 
 @pytest.fixture(autouse=True)

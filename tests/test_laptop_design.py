@@ -6,6 +6,7 @@ import pytest
 from helpers.results import load_records
 from helpers.run import run_notebooks
 from helpers.select import SELECTORS
+from tests.tiny_base import make_base
 
 pytestmark = pytest.mark.slow
 SMALL = {
@@ -18,13 +19,15 @@ SMALL = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """The folder of the finished run."""
+    """The folder of the finished run. Its base learns nothing: what is asked here is what is made of what."""
     folder = tmp_path_factory.mktemp("laptop") / "run"
+    base = make_base(tmp_path_factory.mktemp("base") / "tiny")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DSP_CACHE", str(tmp_path_factory.mktemp("laptop-cache")))
         patch.delenv("DSP_DATA", raising=False)
         patch.delenv("MPLBACKEND", raising=False)  # kernels draw into the notebook
-        outcomes = run_notebooks(preset="laptop", parameters={**SMALL, "OUTPUT_DIR": str(folder)})
+        places = {"BASE_MODEL": str(base), "OUTPUT_DIR": str(folder)}
+        outcomes = run_notebooks(preset="laptop", parameters=SMALL | places)
     assert [outcome.status for outcome in outcomes] == ["done"] * 6, [outcome.message for outcome in outcomes]
     return folder
 

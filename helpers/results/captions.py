@@ -214,7 +214,7 @@ RULES = (
     ({"unit", "verdict", "verdict_with_chance", "sure_up_to"}, verdicts_with_chance),
     ({"claim", "scope", "verdict"}, _verdicts),
     ({"held", "against", "exact"}, leaks),
-    ({"recipe", "predictor", "pairs", "called", "right"}, foretold),
+    ({"recipe", "predictor", "pairs", "called", "decided", "right"}, foretold),
     ({"task", "question", "answer"}, advice),
     ({"a", "b", "definition", "mean"}, _overlap),
     ({"model", "sample", "mean"}, _losses),

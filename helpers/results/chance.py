@@ -4,7 +4,7 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import optimize, stats
+from scipy.special import gammaincinv  # scipy.stats takes half a second to import
 
 from helpers.methods import CHANCE
 from helpers.results.cells import Cells, TextLosses, WithChance
@@ -79,6 +79,8 @@ def spread_of(found: Sequence[Comparison], adapted: Sequence[Hashable] | None = 
     draws and test rows explains all); the bound is where a sum so small has a chance of 5 %. Where even without any
     spread the chance is less, no spread is such a bound, and it is nan.
     """
+    from scipy.optimize import brentq
+
     squares, errors = (np.array([getattr(one, name) ** 2 for one in found]) for name in ("effect", "standard_error"))
     if not (errors > 0).all():
         return np.nan, np.nan
@@ -87,10 +89,11 @@ def spread_of(found: Sequence[Comparison], adapted: Sequence[Hashable] | None = 
         def beyond(variance: float) -> float:
             return float(np.sum(squares / (2 * variance + errors))) - expected
 
-        return float(np.sqrt(optimize.brentq(beyond, 0.0, squares.sum() / expected))) if beyond(0.0) > 0 else below
+        return float(np.sqrt(brentq(beyond, 0.0, squares.sum() / expected))) if beyond(0.0) > 0 else below
 
     pairs = len(set(adapted or range(len(found))))
-    return at(len(found), 0.0), at(stats.chi2.ppf(0.05, pairs) * len(found) / pairs, np.nan)
+    least = 2 * gammaincinv(pairs / 2, 0.05)  # of a chi-square, so small by chance in 5 %
+    return at(len(found), 0.0), at(least * len(found) / pairs, np.nan)
 
 
 def claims_with_chance(

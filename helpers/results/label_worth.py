@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-from sklearn.isotonic import isotonic_regression
 
 from helpers.errors import UserError
 from helpers.results.cells import Cells
@@ -72,6 +71,8 @@ def _read_across(budgets: np.ndarray, line, gain: float, labels: int) -> float:
     """Labels at which a rising line through the budgets is `gain` above where it is at `labels`, less those."""
     if not gain:  # where the line is level the same score lies at several places
         return 0.0
+    from sklearn.isotonic import isotonic_regression
+
     rising = isotonic_regression(line)
     score = rising[np.searchsorted(budgets, labels)] + gain
     if score > rising[-1]:

@@ -4,7 +4,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -153,7 +153,7 @@ def check_record(record: Mapping, where: str) -> None:
         inside = np.issubdtype(values.dtype, np.integer) and values.min() >= 0 and values.max() < len(labels)
         need(inside, f"{name} must hold label numbers 0..{len(labels) - 1}")
     accuracy = float(np.mean(gold == predicted))
-    found = {"accuracy": accuracy, "micro_f1": accuracy, "macro_f1": _macro_f1(gold, predicted, range(len(labels)))}
+    found = {"accuracy": accuracy, "micro_f1": accuracy, "macro_f1": macro_f1(gold, predicted, range(len(labels)))}
     for name, value in found.items():
         given = record["test"][name]
         need(abs(value - given) < 1e-6, f"test {name} {given} is not that of its predictions, {value:.6f}")
@@ -180,7 +180,7 @@ def _row(record: Mapping, path: Path) -> dict:
         clean = 100.0 * np.mean(gold[kept] == predicted[kept])
     elif len(leaked):
         lost = np.setdiff1d(gold, gold[kept])  # labels without a row left; one without any to begin with counts 0
-        clean = 100.0 * _macro_f1(gold[kept], predicted[kept], np.setdiff1d(range(len(record["labels"])), lost))
+        clean = 100.0 * macro_f1(gold[kept], predicted[kept], np.setdiff1d(range(len(record["labels"])), lost))
     return {
         **{name: record[name] for name in (*_TEXT, "seed")},
         "score": score,
@@ -202,10 +202,13 @@ def _row(record: Mapping, path: Path) -> dict:
     }
 
 
-def _macro_f1(gold, predicted, labels) -> float:
-    from sklearn.metrics import f1_score
-
-    return float(f1_score(gold, predicted, labels=list(labels), average="macro", zero_division=0))
+def macro_f1(gold: np.ndarray, predicted: np.ndarray, labels: Sequence[int]) -> float:
+    """The mean F1 of these labels, 0 to 1; one that is nowhere counts 0. scikit-learn's digits, in a hundredth of its
+    time: a run's records are checked by it whenever they are read."""
+    size = max(gold.max(), predicted.max(), *labels) + 1
+    right, *told = (np.bincount(one, minlength=size) for one in (gold[gold == predicted], gold, predicted))
+    whole = np.maximum(sum(told), 1)
+    return float((2 * right / whole)[np.asarray(labels)].mean())
 
 
 def _plain(value):

@@ -15,6 +15,7 @@ import pandas as pd
 
 from helpers.store import Store
 from helpers.study import Study
+from tests.tiny_base import make_base
 
 # Each study runs in a child of a server that has imported everything and computed nothing: a fork of a process in
 # which torch has had threads can stand still for ever.
@@ -49,28 +50,13 @@ def make_root(root: Path) -> Path:
     for domain in WORDS:
         texts = [" ".join(sentence(domain) for _ in range(2)) for _ in range(200)]
         _write(root / "data/domains" / f"{domain}.jsonl", [{"text": text} for text in texts])
-    _make_base(root / "base")
+    make_base(root / "base")
     return root
 
 
 def _write(path: Path, rows: list[dict]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-
-
-def _make_base(folder: Path) -> None:
-    import torch
-    from transformers import AutoTokenizer, RobertaConfig, RobertaForMaskedLM
-
-    from helpers.paths import MINI
-
-    tokenizer = AutoTokenizer.from_pretrained(MINI)
-    tokenizer.save_pretrained(folder)
-    torch.manual_seed(0)
-    shape = dict(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
-    ids = {name: getattr(tokenizer, name) for name in ("pad_token_id", "bos_token_id", "eos_token_id")}
-    config = RobertaConfig(vocab_size=len(tokenizer), max_position_embeddings=66, **shape, **ids)
-    RobertaForMaskedLM(config).save_pretrained(folder)
 
 
 def start(root: Path, run: Path, **more):

@@ -8,7 +8,7 @@ import pytest
 
 from helpers.errors import UserError
 from helpers.results import load_records, read_record, record_path, score_table, write_record
-from helpers.results.records import COLUMNS
+from helpers.results.records import COLUMNS, macro_f1
 
 
 def test_a_record_comes_back_as_it_was(tmp_path, record):
@@ -171,3 +171,16 @@ def test_what_an_earlier_run_with_other_settings_left_is_not_mixed_in(tmp_path, 
     leave(1, method="tapt", labels=1000, dapt_steps=800)
     with pytest.raises(UserError, match=r"tapt/seed-0.json is of 800 dapt_steps, .*tapt/seed-1.json of 8:"):
         load_records(folder)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_macro_f1_is_scikit_learns_to_the_last_digit(seed):
+    from sklearn.metrics import f1_score
+
+    random = np.random.default_rng(seed)
+    classes, rows = random.integers(2, 8), random.integers(1, 60)
+    gold, predicted = random.integers(classes, size=(2, rows))
+    labels = random.permutation(classes + 1)[: random.integers(1, classes + 1)]  # some are nowhere, some left out
+    assert macro_f1(gold, predicted, labels) == f1_score(
+        gold, predicted, labels=list(labels), average="macro", zero_division=0
+    )

@@ -20,6 +20,13 @@ def dsp(*arguments):
     return subprocess.run([sys.executable, "-m", "helpers.run.cli", *arguments], capture_output=True, text=True)
 
 
+def test_a_command_that_looks_at_results_loads_nothing_that_it_does_not_need():
+    heavy = {"torch", "transformers", "matplotlib", "sklearn", "scipy.stats", "scipy.optimize"}
+    script = f"import sys, helpers.study, helpers.results, helpers.run\nprint('heavy:', {heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "heavy: set()" in done.stdout
+
+
 def test_help_loads_nothing_heavy():
     script = (
         "import sys\nfrom helpers.run.cli import app\n"

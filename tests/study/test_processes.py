@@ -6,24 +6,15 @@ import sys
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoTokenizer, RobertaConfig, RobertaForMaskedLM
 
 from helpers.files import read_json, write_json
-from helpers.paths import MINI
+from tests.tiny_base import make_base
 
 
 @pytest.fixture
 def base(tmp_path):
     """A base model without dropout, which each process would draw for itself."""
-    tokenizer = AutoTokenizer.from_pretrained(MINI)
-    tokenizer.save_pretrained(tmp_path / "base")
-    torch.manual_seed(0)
-    shape = dict(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
-    ids = {name: getattr(tokenizer, name) for name in ("pad_token_id", "bos_token_id", "eos_token_id")}
-    none = dict(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
-    config = RobertaConfig(vocab_size=len(tokenizer), max_position_embeddings=66, **shape, **ids, **none)
-    RobertaForMaskedLM(config).save_pretrained(tmp_path / "base")
-    return tmp_path / "base"
+    return make_base(tmp_path / "base", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
 
 
 def test_adaptations_divided_among_two_processes(open_study, base, tmp_path, monkeypatch):
