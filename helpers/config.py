@@ -133,9 +133,9 @@ class Config(BaseModel):
 PRESETS: dict[str, dict] = {
     # Minutes: generated text, to see that everything works.
     "smoke": dict(
-        tasks=TOY_TASKS, base_model="mini", seeds=2, data_dir="toy", max_train=64, max_dev=48,
-        max_test=48, max_length=64, top_words=300, overlap_documents=200, heldout_documents=40, dapt_steps=12,
-        dapt_batch=32, dapt_learning_rate=5e-4, tapt_epochs=4, tapt_batch=32, tapt_learning_rate=5e-4, epochs=2,
+        tasks=TOY_TASKS, base_model="mini", seeds=2, data_dir="toy", max_train=32, max_dev=32,
+        max_test=32, max_length=48, top_words=300, overlap_documents=200, heldout_documents=24, dapt_steps=10,
+        dapt_batch=32, dapt_learning_rate=5e-4, tapt_epochs=3, tapt_batch=32, tapt_learning_rate=5e-4, epochs=2,
         learning_rate=5e-4, batch_size=16, patience=2, selection_tasks=("toy_biomed",),
         selectors=("vampire", "random"), neighbours=(2,), pool_sentences=600, vampire_epochs=5, read_outs=3,
         label_budgets=(16, 0),

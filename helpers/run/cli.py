@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from helpers.errors import UserError
+from helpers.run.step import without_grammars
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -325,6 +326,7 @@ def store_prune(
 
 def main() -> None:
     """Entry point: bad input is one line on standard error and exit status 2."""
+    without_grammars()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # a terminal of another encoding shows '?' for what it lacks
     try:

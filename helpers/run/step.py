@@ -18,6 +18,7 @@ def main(request_path: str) -> int:
     """Execute the requested notebook and write {error, message, cell} when it failed."""
     request = json.loads(Path(request_path).read_text("utf-8"))
     die_with_parent()
+    without_grammars()
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
     # A port taken by another kernel in the same moment is the known failure of a kernel's start.
     for attempt in (1, 2):
@@ -29,6 +30,12 @@ def main(request_path: str) -> int:
         print(f"the kernel did not start ({error['message']}), trying once more", flush=True)
     Path(request["result"]).write_text(json.dumps(error), "utf-8")
     return 1 if error["error"] != "kernel" else 3
+
+
+def without_grammars() -> None:
+    """Spare this process a second and more: what nbformat imports would build the grammar of international web
+    addresses, to check a kind of value that no notebook has. For processes of our own only."""
+    sys.modules.setdefault("rfc3987_syntax", None)
 
 
 def _execute(request: dict) -> dict | None:
