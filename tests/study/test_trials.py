@@ -15,7 +15,8 @@ from helpers.study.texts import Lines, Thinned
 from helpers.study.trials import advice, extrapolated, sizes, trial
 
 # 120 updates of 32 sequences read some 380 documents about ten times
-PLANNED = dict(TASKS="toy_cs", DAPT_STEPS=120, TAPT_EPOCHS=2, WORKERS=1)
+PLANNED = dict(TASKS="toy_cs", DAPT_STEPS=120, TAPT_EPOCHS=2, WORKERS=1, MAX_TRAIN=64, MAX_DEV=48, MAX_TEST=48,
+               MAX_LENGTH=64)  # fmt: skip
 SEQUENCES = 640
 
 
