@@ -4,14 +4,16 @@ import os
 
 import pytest
 
+from helpers.compute import cores
+
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # Tests that need an address start a server on this machine.
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 # Processes of make test share the cores: threads of each for all of them wait for one another, twice as long.
 if (workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))) > 1:
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
-os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // workers)))
 
 
 def pytest_collection_modifyitems(items):

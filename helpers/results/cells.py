@@ -234,10 +234,10 @@ def _other_domain(task: str, partner: str, domains: Mapping[str, str]) -> str:
 
 
 @cache
-def _printed_methods(table: str) -> dict[str, set[str]]:
+def _printed_methods(table: str) -> dict[str, frozenset[str]]:
     """Task -> the methods whose numbers in this table of the paper are sure to be right."""
     printed = paper.table(table)
-    return printed[printed["asserted"]].groupby("task")["method"].agg(set).to_dict()
+    return printed[printed["asserted"]].groupby("task")["method"].agg(frozenset).to_dict()
 
 
 class Printed:
@@ -249,8 +249,8 @@ class Printed:
     def __init__(self):
         self.domains = {task: TASKS[task].domain for task in paper.TASK_TITLES}
 
-    def methods(self, task: str, claim: Claim) -> set[str]:
-        return _printed_methods(claim.published).get(task, set())
+    def methods(self, task: str, claim: Claim) -> frozenset[str]:
+        return _printed_methods(claim.published).get(task, frozenset())
 
     def compare(self, task: str, better: str, worse: str, claim: Claim) -> Comparison:
         first, second = (paper.value(claim.published, task, method) for method in (better, worse))

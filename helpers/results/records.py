@@ -13,6 +13,7 @@ import pandas as pd
 from helpers import methods
 from helpers.config import ABOUT, REPEATS
 from helpers.errors import UserError
+from helpers.results.stats import macro_f1_of_counts
 
 METRICS = ("macro_f1", "micro_f1")
 # How a score was come by, and what readers see instead of its name; the last reads a model out that is left as it is.
@@ -206,9 +207,10 @@ def macro_f1(gold: np.ndarray, predicted: np.ndarray, labels: Sequence[int]) -> 
     """The mean F1 of these labels, 0 to 1; one that is nowhere counts 0. scikit-learn's digits, in a hundredth of its
     time: a run's records are checked by it whenever they are read."""
     size = max(gold.max(), predicted.max(), *labels) + 1
-    right, *told = (np.bincount(one, minlength=size) for one in (gold[gold == predicted], gold, predicted))
-    whole = np.maximum(sum(told), 1)
-    return float((2 * right / whole)[np.asarray(labels)].mean())
+    hits, support, chosen = (
+        np.bincount(one, minlength=size)[np.asarray(labels)] for one in (gold[gold == predicted], gold, predicted)
+    )
+    return float(macro_f1_of_counts(hits, support, chosen, never=int((support == 0).sum())))
 
 
 def _plain(value):

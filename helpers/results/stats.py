@@ -238,7 +238,7 @@ def detectable_effect(standard_error: float, degrees: float, power: float = 0.8,
     return float(standard_error * shift)
 
 
-def _macro_f1(hits, support, chosen, never: int):
+def macro_f1_of_counts(hits, support, chosen, never: int):
     """Mean over labels of 2 TP / (support + predicted); labels without a gold row in this draw are left out.
 
     hits, support, chosen: counts [..., labels]. never: labels without any gold row in the whole test set, which
@@ -287,7 +287,7 @@ def _patterns(gold, first, second, n_labels: int, metric: str, groups=None):
             (weights @ columns.transpose(1, 0, 2).reshape(len(gold), -1)).reshape(len(weights), seeds, n_labels)
             for columns in (gold_is * right[:, :, None], (predicted[:, :, None] == labels).astype(float))
         )
-        return _macro_f1(hits, (weights @ gold_is)[:, None], chosen, never)
+        return macro_f1_of_counts(hits, (weights @ gold_is)[:, None], chosen, never)
 
     def difference(weights):
         return 100 * (side(weights, one) - side(weights, two))

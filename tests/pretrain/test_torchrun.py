@@ -79,7 +79,6 @@ import json, sys
 from helpers.errors import UserError
 from helpers.pretrain import adapt_under_torchrun
 from helpers.pretrain.__main__ import read_recipe
-from helpers.pretrain.processes import Group
 
 model, texts, recipe, output = sys.argv[1:]
 try:
